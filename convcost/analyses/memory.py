@@ -1,0 +1,67 @@
+"""Bytes held and bytes moved."""
+
+from __future__ import annotations
+
+from math import prod
+
+from convcost.analyses.multiplications import node_multiplications
+from convcost.graph import Graph, Node
+from convcost.report import Value, exact
+
+
+def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
+    """``activation_bytes``, ``peak_activation_bytes``, ``bytes_moved``, ``arithmetic_intensity``.
+
+    Bytes moved are the reads and writes of one pass with cold caches; arithmetic intensity is
+    2 * multiplications per byte moved (Williams et al., 'Roofline', CACM 2009).
+    """
+    held = [_stored(node, graph) for node in graph.nodes]
+    moved = [_moved(node, graph) for node in graph.nodes]
+    work = [node_multiplications(node, graph) for node in graph.nodes]
+    rows = [_values(*costs) for costs in zip(held, moved, work, strict=True)]
+    totals = _values(sum(held), sum(moved), sum(work))
+    return rows, {**totals, "peak_activation_bytes": exact(_peak(graph, held))}
+
+
+def _values(held: int, moved: int, multiplications: int) -> dict[str, Value]:
+    return {
+        "activation_bytes": exact(held),
+        "bytes_moved": exact(moved),
+        "arithmetic_intensity": exact(2 * multiplications / moved if moved else 0.0),
+    }
+
+
+def _stored(node: Node, graph: Graph) -> int:
+    """The bytes of the output; a view stores nothing of its own."""
+    return 0 if node.shares is not None else _size(node, graph)
+
+
+def _size(node: Node, graph: Graph) -> int:
+    return prod(node.shape) * graph.itemsize
+
+
+def _moved(node: Node, graph: Graph) -> int:
+    if not node.inputs or node.shares is not None:
+        return 0
+    read = sum(_size(graph.nodes[i], graph) for i in node.inputs)
+    weights = sum(p.size for p in node.parameters) * graph.itemsize
+    return read + weights + _size(node, graph)
+
+
+def _peak(graph: Graph, held: list[int]) -> int:
+    """The most bytes alive at once: an activation lives from its op until its last reader ends."""
+    dies_at: dict[int, int] = {}
+    owner: list[int] = []
+    for index, node in enumerate(graph.nodes):
+        owner.append(index if node.shares is None else owner[node.shares])
+        for source in (index, *node.inputs):
+            dies_at[owner[source]] = index
+    freed = [0] * len(graph.nodes)
+    for index, last in dies_at.items():
+        freed[last] += held[index]
+    alive = peak = 0
+    for size, free in zip(held, freed, strict=True):
+        alive += size
+        peak = max(peak, alive)
+        alive -= free
+    return peak

@@ -1,0 +1,72 @@
+"""The receptive field of each node, as an exact set of input positions.
+
+A window op is a Minkowski sum: with S the set that its input sees and j its effective stride, the
+output sees ``∪ₜ (S + (t * dilation - padding) * j)`` at stride ``j * stride``; branches join by
+union. (Araujo et al., 'Computing Receptive Fields of Convolutional Neural Networks', Distill 2019,
+has the spans of single paths; the sets give branches, holes and density as well.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convcost.analyses.receptive_field.axis import UnknownFieldError
+from convcost.analyses.receptive_field.describe import describe
+from convcost.analyses.receptive_field.field import Field
+from convcost.analyses.receptive_field.rules import RULES
+from convcost.graph import Graph, Node
+from convcost.ops import Input
+from convcost.report import Value
+
+
+def find_receptive_fields(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
+    """The field's values for each node, and for the graph those of its last feature map."""
+    fields = _propagate(graph)
+    described: dict[int, dict[str, Value]] = {}
+    for field in fields:
+        if id(field) not in described:
+            described[id(field)] = describe(field)
+    rows = [described[id(field)] for field in fields]
+    return rows, rows[last_feature_map(graph)]
+
+
+def last_feature_map(graph: Graph) -> int:
+    """The index of the node that the final global pooling or flattening reads, else the last."""
+    for index in reversed(_ancestors(graph)):
+        node = graph.nodes[index]
+        if node.op.kind in ("global_avg_pool", "flatten"):
+            source = node.inputs[0]
+            pooled = graph.nodes[source].op.kind == "global_avg_pool"
+            return graph.nodes[source].inputs[0] if pooled else source
+    return len(graph.nodes) - 1
+
+
+def _ancestors(graph: Graph) -> list[int]:
+    needed = {len(graph.nodes) - 1}
+    for index in range(len(graph.nodes) - 1, -1, -1):
+        if index in needed:
+            needed.update(graph.nodes[index].inputs)
+    return sorted(needed)
+
+
+def _propagate(graph: Graph) -> list[Field | str]:
+    """One field per node, or the reason why it isn't known."""
+    fields: list[Field | str] = []
+    for node in graph.nodes:
+        fields.append(_field(node, fields, graph))
+    return fields
+
+
+def _field(node: Node, fields: Sequence[Field | str], graph: Graph) -> Field | str:
+    if isinstance(node.op, Input):
+        return Field.of_input(len(node.shape) - 2)
+    known: list[Field] = []
+    for index in node.inputs:
+        field = fields[index]
+        if isinstance(field, str):
+            return field
+        known.append(field)
+    try:
+        return RULES[type(node.op)](node.op, known, [graph.nodes[i].shape for i in node.inputs])
+    except UnknownFieldError as error:
+        return f"at {node.name}: {error}"

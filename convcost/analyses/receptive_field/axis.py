@@ -1,0 +1,165 @@
+"""What the positions of one axis see of the input, phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from math import gcd, lcm
+from typing import NamedTuple
+
+from convcost.analyses.receptive_field.positions import (
+    ORIGIN,
+    Positions,
+    contains,
+    shift,
+    spread,
+    union,
+)
+
+MAX_PHASES = 2048
+"""More phases than this are not followed: no image has so many different output positions."""
+
+
+class UnknownFieldError(Exception):
+    """The field can't be followed; the text says why."""
+
+
+class AxisField(NamedTuple):
+    """Output position ``phase + m * count`` sees ``phases[phase]`` moved by ``m * jump``.
+
+    ``phases`` is None where every position of the input is seen. ``jump`` is 0 where one output
+    position has seen the whole axis, so that there is no stride between neighbours.
+    """
+
+    jump: int
+    count: int
+    phases: tuple[Positions, ...] | None
+
+
+IDENTITY = AxisField(1, 1, (ORIGIN,))
+POOLED = AxisField(0, 1, None)
+
+
+def window(
+    axis: AxisField, kernel_size: int, stride: int, before: int, dilation: int
+) -> AxisField:
+    """A window op: output ``o`` sees inputs ``o * stride - before + t * dilation``."""
+    jump, count, phases = axis
+    if count == 1 and phases is not None:
+        seen = spread(phases[0], dilation * jump, kernel_size)
+        return AxisField(jump * stride, 1, (shift(seen, -before * jump),))
+
+    def taps(output: int) -> range:
+        first = output * stride - before
+        return range(first, first + kernel_size * dilation, dilation)
+
+    return gather(axis, stride, 1, taps)
+
+
+def transposed(
+    axis: AxisField, kernel_size: int, stride: int, before: int, dilation: int
+) -> AxisField:
+    """A transposed window op: output ``o`` sees each input ``(o + before - t * dilation) / stride``
+    that is whole.
+    """
+
+    def taps(output: int) -> list[int]:
+        offsets = (output + before - t * dilation for t in range(kernel_size))
+        return [offset // stride for offset in offsets if offset % stride == 0]
+
+    return gather(axis, 1, stride, taps)
+
+
+def shift_axis(axis: AxisField, by: int) -> AxisField:
+    """Output ``o`` sees input ``o + by``: padding before shifts by less than 0."""
+    return window(axis, kernel_size=1, stride=1, before=-by, dilation=1)
+
+
+def resize(axis: AxisField, size: int, new_size: int, mode: str, align_corners: bool) -> AxisField:
+    """An interpolation along one axis, as ``torch.nn.functional.interpolate`` samples it."""
+    if size == new_size:
+        return axis
+    if align_corners and mode != "nearest":
+        step, per = (size - 1, new_size - 1) if new_size > 1 else (1, 1)
+        taps = partial(_linear_taps, step, per, 0)
+    else:
+        step, per = size, new_size
+        taps = partial(_nearest_tap if mode == "nearest" else _linear_taps_centred, step, per)
+    common = gcd(step, per)
+    return gather(axis, step // common, per // common, taps)
+
+
+def _nearest_tap(step: int, per: int, output: int) -> range:
+    source = output * step // per
+    return range(source, source + 1)
+
+
+def _linear_taps_centred(step: int, per: int, output: int) -> range:
+    # source = (output + 1/2) step / per - 1/2
+    return _linear_taps(2 * step, 2 * per, step - per, output)
+
+
+def _linear_taps(step: int, per: int, offset: int, output: int) -> range:
+    source, fraction = divmod(output * step + offset, per)
+    return range(source, source + 1 + (fraction > 0))
+
+
+def gather(
+    axis: AxisField, step: int, per: int, taps: Callable[[int], Iterable[int]]
+) -> AxisField:
+    """Any op along one axis whose ``taps`` repeat: ``taps(o + per) = taps(o) + step``.
+
+    Raises:
+        UnknownFieldError: the result has more than ``MAX_PHASES`` phases.
+    """
+    jump, count, phases = axis
+    periods = count // gcd(count, step)
+    new_jump, new_count = jump * (step * periods // count), per * periods
+    if phases is None:
+        return AxisField(new_jump, new_count, None)
+    if new_count > MAX_PHASES:
+        raise UnknownFieldError(f"it differs between more than {MAX_PHASES} output positions")
+    seen = (
+        union(shift(phases[tap % count], tap // count * jump) for tap in taps(output))
+        for output in range(new_count)
+    )
+    return AxisField(new_jump, new_count, tuple(seen))
+
+
+def covers(outer: AxisField, inner: AxisField) -> bool:
+    """Whether each output position sees in ``outer`` all that it sees in ``inner``."""
+    if outer is inner or outer.phases is None:
+        return True
+    if inner.phases is None:
+        return False
+    first, second = aligned(outer, inner)
+    return all(map(contains, first, second))
+
+
+def join(first: AxisField, second: AxisField) -> AxisField:
+    """What each output position sees in either."""
+    if covers(first, second):
+        return first if first.jump else AxisField(second.jump, second.count, first.phases)
+    if covers(second, first):
+        return join(second, first)
+    phases = tuple(union(pair) for pair in zip(*aligned(first, second), strict=True))
+    return AxisField(first.jump * len(phases) // first.count, len(phases), phases)
+
+
+def aligned(*axes: AxisField) -> list[tuple[Positions, ...]]:
+    """The phases of each, repeated to the same count.
+
+    Raises:
+        UnknownFieldError: neighbouring outputs are a different step apart in one of them.
+    """
+    first = axes[0]
+    if any(first.jump * axis.count != axis.jump * first.count for axis in axes):
+        raise UnknownFieldError("branches of different effective strides are joined")
+    common = lcm(*(axis.count for axis in axes))
+    return [_repeated(axis, common) for axis in axes]
+
+
+def _repeated(axis: AxisField, count: int) -> tuple[Positions, ...]:
+    phases = axis.phases or ()
+    times = range(count // axis.count)
+    return tuple(shift(phase, time * axis.jump) for time in times for phase in phases)

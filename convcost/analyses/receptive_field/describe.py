@@ -1,0 +1,89 @@
+"""From a field to the values that are reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from math import prod
+from typing import NamedTuple
+
+from convcost.analyses.receptive_field.axis import AxisField, aligned
+from convcost.analyses.receptive_field.field import Field
+from convcost.analyses.receptive_field.positions import (
+    Positions,
+    count,
+    count_products,
+    largest_hole,
+    union,
+)
+from convcost.report import GLOBAL, Scalar, Value, exact, unavailable
+
+KEYS = (
+    "receptive_field",
+    "effective_stride",
+    "receptive_field_start",
+    "receptive_field_density",
+    "receptive_field_largest_hole",
+)
+
+
+class _Axis(NamedTuple):
+    """One axis at the output phase that sees the most; None where the axis is global."""
+
+    parts: tuple[Positions, ...] | None
+    start: int | None
+    stride: Scalar | None
+
+
+def describe(field: Field | str) -> dict[str, Value]:
+    """The values of one field; a text is the reason why it isn't known."""
+    if isinstance(field, str):
+        return dict.fromkeys(KEYS, unavailable(field))
+    axes = [_view(boxes) for boxes in zip(*field.boxes, strict=True)]
+    seen = [None if axis.parts is None else union(axis.parts) for axis in axes]
+    values = (
+        _spans(seen),
+        _per_axis([axis.stride for axis in axes], "one output sees the whole axis"),
+        _per_axis([axis.start for axis in axes]),
+        _density(axes, seen),
+        _per_axis([None if s is None else largest_hole(s) for s in seen]),
+    )
+    return dict(zip(KEYS, values, strict=True))
+
+
+def _view(boxes: Sequence[AxisField]) -> _Axis:
+    stride = next((_number(box.jump, box.count) for box in boxes if box.jump), None)
+    if any(box.phases is None for box in boxes):
+        return _Axis(None, None, stride)
+    phases = list(zip(*aligned(*boxes), strict=True))
+    widest = max(phases, key=_reach)
+    return _Axis(widest, union(phases[0]).start, stride)
+
+
+def _reach(parts: Sequence[Positions]) -> tuple[int, int]:
+    seen = union(parts)
+    return seen.span, count(seen)
+
+
+def _number(jump: int, count: int) -> Scalar:
+    stride = Fraction(jump, count)
+    return stride.numerator if stride.denominator == 1 else float(stride)
+
+
+def _spans(seen: Sequence[Positions | None]) -> Value:
+    if seen and all(s is None for s in seen):
+        return exact(GLOBAL)
+    return exact(tuple(GLOBAL if s is None else s.span for s in seen))
+
+
+def _per_axis(values: Sequence[Scalar | None], reason: str = "the field is global") -> Value:
+    known = tuple(value for value in values if value is not None)
+    return exact(known) if len(known) == len(values) else unavailable(reason)
+
+
+def _density(axes: Sequence[_Axis], seen: Iterable[Positions | None]) -> Value:
+    spans = [s.span for s in seen if s is not None]
+    sets = [axis.parts for axis in axes if axis.parts is not None]
+    if len(sets) < len(axes) or 0 in spans:
+        return unavailable("the field is global" if all(spans) else "nothing is seen")
+    return exact(count_products(list(zip(*sets, strict=True))) / prod(spans))

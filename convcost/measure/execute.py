@@ -1,0 +1,183 @@
+"""Runs variants of a graph on a sample tensor, counts them again and times them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convcost.errors import ConvcostError
+from convcost.graph import Graph
+from convcost.measure.clocks import Call, clock_for
+from convcost.measure.intervals import Estimate, Verdict, estimate, judge, smallest_change
+from convcost.measure.machine import find_device, need_bytes, processor_name, settled
+from convcost.measure.modules import build_module, check_output, has_string_padding
+from convcost.measure.rounds import Plan, Samples, run_rounds
+from convcost.measure.second_count import count_with_fvcore
+from convcost.measure.settings import CONFIDENCE, SECONDS_PER_CANDIDATE, Settings
+
+Notify = Callable[[str, float | None], None]
+"""Told what is being done, and the share that is done where it is known."""
+
+
+class Comparison(NamedTuple):
+    """One candidate against the reference."""
+
+    ratio: Estimate
+    verdict: Verdict
+    smallest_change: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What running the variants gave; without a complete round ``latencies`` is empty.
+
+    ``comparisons`` holds every candidate but the first, which is the reference;
+    ``string_padded`` the layers that ran with torch's string padding.
+    """
+
+    fvcore_multiplications: Mapping[str, int]
+    string_padded: Mapping[str, tuple[str, ...]]
+    latencies: Mapping[str, Estimate]
+    comparisons: Mapping[str, Comparison]
+    environment: Mapping[str, str | int | float]
+    interrupted: bool
+
+
+def execute(
+    graphs: Mapping[str, Graph], needed_bytes: int, settings: Settings, notify: Notify
+) -> Outcome:
+    """Builds, checks, counts and times ``graphs``; the first is the reference.
+
+    Raises:
+        ConvcostError: no such device, too little memory, or torch refuses the settings.
+    """
+    device = find_device(settings.device)
+    need_bytes(needed_bytes, device)
+    with settled(settings.threads) as threads, torch.random.fork_rng(), _torch_errors(settings):
+        torch.manual_seed(settings.seed)
+        sample = _sample(next(iter(graphs.values())), settings, device)
+        modules: dict[str, nn.Module] = {}
+        counts: dict[str, int] = {}
+        for name, graph in graphs.items():
+            notify(f"building and counting {name}", None)
+            modules[name] = _place(build_module(graph), settings, device)
+            check_output(graph, modules[name](sample))
+            counts[name] = count_with_fvcore(modules[name], sample)
+        samples = _time(modules, sample, settings, notify)
+    environment = {
+        "torch": torch.__version__,
+        "device": device.type,
+        "processor": processor_name(device),
+        "threads": threads,
+        "cuda_graph": settings.cuda_graph,
+        "rounds": len(next(iter(samples.seconds.values()))),
+    }
+    padded = {name: _string_padded(graph) for name, graph in graphs.items()}
+    return Outcome(
+        counts,
+        padded,
+        _latencies(samples),
+        _comparisons(samples, settings.delta),
+        environment,
+        samples.interrupted,
+    )
+
+
+def _string_padded(graph: Graph) -> tuple[str, ...]:
+    return tuple(node.name for node in graph.nodes if has_string_padding(node.op))
+
+
+def _sample(graph: Graph, settings: Settings, device: torch.device) -> Tensor:
+    shape = graph.nodes[0].shape
+    sample = torch.randn(shape, dtype=getattr(torch, settings.dtype)).to(device)
+    return sample.to(memory_format=_memory_format(settings, len(shape)))
+
+
+def _place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Module:
+    module = module.to(device, getattr(torch, settings.dtype))
+    for parameter in module.parameters():
+        if parameter.dim() > 3:
+            layout = _memory_format(settings, parameter.dim())
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+    return module
+
+
+def _memory_format(settings: Settings, dims: int) -> torch.memory_format:
+    if settings.memory_format == "contiguous":
+        return torch.contiguous_format
+    if dims < 4:
+        raise ConvcostError(
+            "channels_last needs two or three spatial axes, the input has one",
+            "use --memory-format contiguous",
+        )
+    return torch.channels_last if dims == 4 else torch.channels_last_3d
+
+
+@contextmanager
+def _torch_errors(settings: Settings) -> Iterator[None]:
+    """torch's refusals as errors of ours: out of memory, an op without a kernel for the dtype."""
+    try:
+        yield
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConvcostError(
+            f"torch can't run this on {settings.device} as {settings.dtype} "
+            f"({settings.memory_format}): {reason}",
+            "try another --dtype, --memory-format or --device, or a smaller --batch",
+        ) from error
+
+
+def _time(
+    modules: Mapping[str, nn.Module], sample: Tensor, settings: Settings, notify: Notify
+) -> Samples:
+    calls = {name: _call(module, sample, settings) for name, module in modules.items()}
+    plan = Plan(
+        seconds=settings.seconds,
+        default_seconds=SECONDS_PER_CANDIDATE * len(calls),
+        half_width=settings.delta / 3,
+        confidence=_confidence(len(calls) - 1),
+    )
+
+    def progress(rounds: int, share: float) -> None:
+        notify(f"measuring, round {rounds}", share)
+
+    clock = clock_for(sample.device)
+    return run_rounds(calls, plan, clock, Random(settings.seed), progress)
+
+
+def _call(module: nn.Module, sample: Tensor, settings: Settings) -> Call:
+    if not settings.cuda_graph:
+        return partial(module, sample)
+    if sample.device.type != "cuda":
+        raise ConvcostError("--cuda-graph needs --device cuda")
+    module(sample)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        module(sample)
+    return graph.replay
+
+
+def _confidence(comparisons: int) -> float:
+    """Of each comparison, so that all of them together keep ``CONFIDENCE`` (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(1, comparisons)
+
+
+def _latencies(samples: Samples) -> dict[str, Estimate]:
+    return {name: estimate(times, CONFIDENCE) for name, times in samples.seconds.items() if times}
+
+
+def _comparisons(samples: Samples, delta: float) -> dict[str, Comparison]:
+    reference, *others = samples.seconds
+    confidence = _confidence(len(others))
+    comparisons = {}
+    for name in others if samples.seconds[reference] else ():
+        ratio = estimate(samples.ratios(name, reference), confidence)
+        comparisons[name] = Comparison(ratio, judge(ratio, delta), smallest_change(ratio, delta))
+    return comparisons

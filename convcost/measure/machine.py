@@ -1,0 +1,84 @@
+"""The machine that runs a measurement: its settings, its memory, its name."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import torch
+
+from convcost.errors import ConvcostError
+from convcost.units import format_bytes
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ConvcostError: this machine or this torch hasn't got one.
+    """
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available[name]:
+        have = ", ".join(device for device, there in available.items() if there)
+        raise ConvcostError(
+            f"no {name} device: torch {torch.__version__} finds none here",
+            f"choose another --device; available: {have}",
+        )
+    return torch.device(name)
+
+
+@contextmanager
+def settled(threads: int | None) -> Iterator[int]:
+    """torch with ``threads`` (None: its own choice), no gradients, and denormals flushed.
+
+    Gives the number of threads; everything is put back afterwards.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    torch.set_flush_denormal(True)
+    try:
+        with torch.inference_mode():
+            yield torch.get_num_threads()
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
+
+
+def free_bytes(device: torch.device) -> int:
+    """The memory that is free for tensors."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+def need_bytes(needed: int, device: torch.device) -> None:
+    """Refuses work that can't fit.
+
+    Raises:
+        ConvcostError: with what is needed and what is free.
+    """
+    free = free_bytes(device)
+    if needed > free:
+        raise ConvcostError(
+            f"needs about {format_bytes(needed)} of memory, {format_bytes(free)} are free",
+            "use a smaller --batch or input, fewer variants, or --no-measure for the counts alone",
+        )
+
+
+def processor_name(device: torch.device) -> str:
+    """The name of the chip that does the work."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in info.splitlines() if "model name" in line)
+    return next(names, platform.machine())

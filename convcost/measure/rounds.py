@@ -1,0 +1,123 @@
+"""Interleaved rounds: every candidate runs in every round, so that noise hits all alike.
+
+Duet benchmarking (Bulej et al., ICPE 2020) pairs two runs in time; each round here is such a pair
+for every candidate. The clock and the randomness are parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from random import Random
+
+from convcost.measure.clocks import Call, Clock
+from convcost.measure.intervals import estimate
+
+MIN_BLOCK = 0.005
+"""A block's seconds at least: the clock's own cost is then below a thousandth."""
+LIKE_SPEED = 1.5
+"""Candidates whose speeds differ by less share a block's number of calls."""
+FIRST_LOOK = 10
+"""Rounds before the intervals' width is looked at first; then at twice as many, and so on."""
+SURE_ROUNDS = 12
+"""Rounds that slow candidates get time for where no budget is given."""
+
+Progress = Callable[[int, float], None]
+"""Told after each round: the rounds so far and the share of the budget that is spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to measure: until all ratios are as narrow as ``half_width`` or time is up.
+
+    ``seconds`` None: ``default_seconds``, or the time of 12 rounds where that is longer.
+    """
+
+    seconds: float | None
+    default_seconds: float
+    half_width: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Seconds per call of each candidate, one entry per complete round."""
+
+    seconds: Mapping[str, Sequence[float]]
+    interrupted: bool
+
+    def ratios(self, name: str, reference: str) -> list[float]:
+        """One paired ratio per round."""
+        pairs = zip(self.seconds[name], self.seconds[reference], strict=True)
+        return [mine / other for mine, other in pairs]
+
+
+def run_rounds(
+    candidates: Mapping[str, Call], plan: Plan, clock: Clock, random: Random, progress: Progress
+) -> Samples:
+    """Measures all candidates; the first is the reference. Ctrl-C ends it with what there is."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    try:
+        times = calibrate(candidates, clock)
+        start = clock.now()
+        for number, order in enumerate(orders(list(candidates), random), 1):
+            block = {name: clock.block(candidates[name], times[name]) for name in order}
+            for name, spent in block.items():
+                seconds[name].append(spent / times[name])
+            elapsed = clock.now() - start
+            budget = _budget(plan, elapsed / number)
+            progress(number, elapsed / budget)
+            if elapsed + elapsed / number > budget or _is_narrow(seconds, number, plan):
+                break
+    except KeyboardInterrupt:
+        return Samples(seconds, interrupted=True)
+    return Samples(seconds, interrupted=False)
+
+
+def _budget(plan: Plan, round_seconds: float) -> float:
+    if plan.seconds is not None:
+        return plan.seconds
+    return max(plan.default_seconds, SURE_ROUNDS * round_seconds * 1.01)
+
+
+def _is_narrow(seconds: Mapping[str, Sequence[float]], rounds: int, plan: Plan) -> bool:
+    """Whether, at a round where one looks, every ratio's interval is narrow enough."""
+    looks, rest = divmod(rounds, FIRST_LOOK)
+    if rest or looks & looks - 1:
+        return False
+    samples = Samples(seconds, interrupted=False)
+    reference, *others = seconds
+    widths = (
+        estimate(samples.ratios(name, reference), plan.confidence).half_width for name in others
+    )
+    return max(widths, default=0.0) <= plan.half_width
+
+
+def calibrate(candidates: Mapping[str, Call], clock: Clock) -> dict[str, int]:
+    """Calls per block, so that each block lasts ``MIN_BLOCK``; like speeds share the number."""
+    singles = {name: _seconds_per_call(call, clock) for name, call in candidates.items()}
+    times: dict[str, int] = {}
+    fastest = 0.0
+    for name, seconds in sorted(singles.items(), key=lambda item: item[1]):
+        if seconds > fastest * LIKE_SPEED or not times:
+            fastest = seconds
+        times[name] = max(1, ceil(MIN_BLOCK / max(fastest, 1e-9)))
+    return times
+
+
+def _seconds_per_call(call: Call, clock: Clock) -> float:
+    """A warm call's seconds, from growing blocks that end at a fifth of ``MIN_BLOCK``."""
+    clock.block(call, 1)
+    times = 1
+    while (spent := clock.block(call, times)) < MIN_BLOCK / 5 and times < 2**20:
+        times *= 2
+    return spent / times
+
+
+def orders(names: Sequence[str], random: Random) -> Iterator[list[str]]:
+    """Random orders, each followed by its reverse, so that no candidate tends to come first."""
+    while True:
+        order = random.sample(names, len(names))
+        yield order
+        yield order[::-1]

@@ -1,0 +1,27 @@
+"""The independent second count: what runs is also counted by fvcore."""
+
+from __future__ import annotations
+
+import warnings
+
+from fvcore.nn import FlopCountAnalysis
+from torch import Tensor, nn
+
+MATRIX_OPS = ("conv", "linear", "addmm", "matmul", "bmm", "baddbmm", "einsum")
+"""fvcore's names of the ops that carry multiplications; its 'flops' are multiply-accumulates."""
+
+
+def count_with_fvcore(module: nn.Module, sample: Tensor) -> int:
+    """The multiplications of one forward pass as fvcore counts them."""
+    with warnings.catch_warnings():
+        # fvcore traces with torch.jit, which warns that it is old and torch of padding 'same'
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Using padding='same' with even kernel.*")
+        analysis = (
+            FlopCountAnalysis(module, sample)
+            .unsupported_ops_warnings(False)
+            .uncalled_modules_warnings(False)
+            .tracer_warnings("no_tracer_warning")
+        )
+        by_operator = analysis.by_operator()
+    return sum(int(by_operator[name]) for name in MATRIX_OPS)

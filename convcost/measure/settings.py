@@ -1,0 +1,33 @@
+"""What a measurement may be asked for. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Device = Literal["cpu", "cuda", "mps"]
+Dtype = Literal["float32", "bfloat16", "float16", "float64"]
+MemoryFormat = Literal["contiguous", "channels_last"]
+
+ITEMSIZES: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+"""Bytes of one scalar."""
+
+CONFIDENCE = 0.99
+"""Of all statements of one table together."""
+
+SECONDS_PER_CANDIDATE = 0.75
+"""The default budget: 3 s for four variants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where and how to measure; ``seconds`` and ``threads`` None leave the choice to convcost."""
+
+    device: Device = "cpu"
+    dtype: Dtype = "float32"
+    memory_format: MemoryFormat = "contiguous"
+    threads: int | None = None
+    seconds: float | None = None
+    delta: float = 0.03
+    seed: int = 0
+    cuda_graph: bool = False

@@ -1,0 +1,299 @@
+"""What a node of a graph does: frozen, torch-free descriptions of ops.
+
+Shapes are ``(batch, channels, *spatial)``; per-axis settings hold one entry per spatial axis,
+``padding`` one ``(before, after)`` pair. Each op tells its output shape and the shapes of its
+parameters; what it costs is for the analyses to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from convcost.errors import ShapeError
+
+Shape = tuple[int, ...]
+Sizes = tuple[int, ...]
+Padding = tuple[tuple[int, int], ...]
+
+
+class _Parameterless:
+    __slots__ = ()
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Input(_Parameterless):
+    """A tensor that the user hands in."""
+
+    shape: Shape
+    kind: str = "input"
+
+    def output_shape(self, *_: Shape) -> Shape:
+        return self.shape
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """A convolution, or a transposed one, with torch's meaning of every setting.
+
+    Transposed: ``padding`` crops the output, as in ``torch.nn.ConvTranspose2d``.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: Sizes
+    stride: Sizes
+    padding: Padding
+    dilation: Sizes
+    groups: int = 1
+    bias: bool = True
+    transposed: bool = False
+    output_padding: Sizes = ()
+
+    @property
+    def kind(self) -> str:
+        return "conv_transpose" if self.transposed else "conv"
+
+    @property
+    def effective_kernel_size(self) -> Sizes:
+        """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether every axis has one tap."""
+        return all(k == 1 for k in self.kernel_size)
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each input channel is filtered on its own."""
+        return self.groups == self.in_channels > 1
+
+    @property
+    def weight_shape(self) -> Shape:
+        """torch's layout: ``(out, in / groups, *kernel)``, transposed ``(in, out / groups, …)``."""
+        first, second = self.out_channels, self.in_channels
+        if self.transposed:
+            first, second = second, first
+        return (first, second // self.groups, *self.kernel_size)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        _need_channels(shape, self.in_channels, len(self.kernel_size))
+        size = _transposed_size if self.transposed else _conv_size
+        return (shape[0], self.out_channels, *size(self, shape[2:]))
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        weight = {"weight": self.weight_shape}
+        return {**weight, "bias": (self.out_channels,)} if self.bias else weight
+
+
+def _conv_size(conv: Conv, spatial: Sizes) -> Sizes:
+    return _window_size(spatial, conv.effective_kernel_size, conv.stride, conv.padding)
+
+
+def _transposed_size(conv: Conv, spatial: Sizes) -> Sizes:
+    # torch.nn.ConvTranspose2d, 'Shape': (n - 1) s - 2 p + d (k - 1) + output_padding + 1
+    settings = zip(
+        spatial,
+        conv.stride,
+        conv.padding,
+        conv.effective_kernel_size,
+        conv.output_padding,
+        strict=True,
+    )
+    sizes = tuple((n - 1) * s - sum(p) + k + extra for n, s, p, k, extra in settings)
+    if min(sizes) < 1:
+        raise ShapeError(f"the padding crops the whole output: it would be {format_shape(sizes)}")
+    return sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(_Parameterless):
+    """A max or average pool over a window (``kind``: ``max_pool`` or ``avg_pool``)."""
+
+    kind: str
+    kernel_size: Sizes
+    stride: Sizes
+    padding: Padding
+    dilation: Sizes
+    ceil_mode: bool = False
+
+    @property
+    def effective_kernel_size(self) -> Sizes:
+        """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        _need_spatial(shape, len(self.kernel_size))
+        spatial, window = shape[2:], self.effective_kernel_size
+        sizes = _window_size(spatial, window, self.stride, self.padding)
+        if self.ceil_mode:
+            settings = zip(spatial, window, self.stride, self.padding, sizes, strict=True)
+            sizes = tuple(_ceil_size(*setting) for setting in settings)
+        return (*shape[:2], *sizes)
+
+
+def _window_size(spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding) -> Sizes:
+    padded = tuple(n + sum(p) for n, p in zip(spatial, padding, strict=True))
+    if any(k > n for k, n in zip(window, padded, strict=True)):
+        raise ShapeError(
+            f"the kernel spans {format_shape(window)} positions, "
+            f"the padded input has only {format_shape(padded)}"
+        )
+    return tuple((n - k) // s + 1 for n, k, s in zip(padded, window, stride, strict=True))
+
+
+def _ceil_size(size: int, window: int, stride: int, pad: tuple[int, int], floor_size: int) -> int:
+    # torch.nn.MaxPool2d, ceil_mode: a window that would start in the padding after is left out
+    partial = (size + sum(pad) - window) % stride > 0
+    return floor_size + (partial and floor_size * stride < size + pad[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A fully connected layer over the last dimension."""
+
+    in_features: int
+    out_features: int
+    bias: bool = True
+    kind: str = "linear"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if shape[-1] != self.in_features:
+            raise ShapeError(f"needs {self.in_features} features, the input has {shape[-1]}")
+        return (*shape[:-1], self.out_features)
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        weight = {"weight": (self.out_features, self.in_features)}
+        return {**weight, "bias": (self.out_features,)} if self.bias else weight
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """A normalisation whose statistics are known beforehand (batch norm in eval mode)."""
+
+    channels: int
+    affine: bool = True
+    kind: str = "batch_norm"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return {"weight": (self.channels,), "bias": (self.channels,)} if self.affine else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise(_Parameterless):
+    """An op that treats every position alike: activations (``kind`` names them) and ``add``."""
+
+    kind: str
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if any(shape != shapes[0] for shape in shapes):
+            found = " and ".join(format_shape(shape[1:]) for shape in shapes)
+            raise ShapeError(f"needs inputs of one shape, found {found}")
+        return shapes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Resize(_Parameterless):
+    """An interpolation to ``size`` (``mode``: nearest, linear, bilinear, trilinear)."""
+
+    size: Sizes
+    mode: str
+    align_corners: bool = False
+    kind: str = "upsample"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        _need_spatial(shape, len(self.size))
+        return (*shape[:2], *self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Pad(_Parameterless):
+    """Padding as a step of its own (``mode``: constant, reflect, replicate, circular)."""
+
+    padding: Padding
+    mode: str = "constant"
+    kind: str = "pad"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        _need_spatial(shape, len(self.padding))
+        sizes = tuple(n + sum(p) for n, p in zip(shape[2:], self.padding, strict=True))
+        widest = tuple(max(p) for p in self.padding)
+        # torch: a reflection needs a position beyond what it mirrors, a wrap at most one turn
+        limits = {"reflect": -1, "circular": 0}
+        if self.mode in limits and any(
+            w > n + limits[self.mode] for w, n in zip(widest, shape[2:], strict=True)
+        ):
+            raise ShapeError(
+                f"{self.mode} padding of {format_shape(widest)} is too wide "
+                f"for an input of {format_shape(shape[2:])}"
+            )
+        return (*shape[:2], *sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(_Parameterless):
+    """Inputs joined along the channels."""
+
+    kind: str = "concat"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        rest = {(shape[0], shape[2:]) for shape in shapes}
+        if len(rest) > 1:
+            found = " and ".join(format_shape(shape[2:]) for shape in shapes)
+            raise ShapeError(f"needs inputs of one spatial shape, found {found}")
+        return (shapes[0][0], sum(shape[1] for shape in shapes), *shapes[0][2:])
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten(_Parameterless):
+    """Channels and spatial axes folded into one dimension: a view."""
+
+    kind: str = "flatten"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        return (shape[0], prod(shape[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(_Parameterless):
+    """The spatial axes reduced to one position each (global pooling)."""
+
+    kind: str = "global_avg_pool"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if len(shape) < 3:
+            raise ShapeError("needs spatial axes, the input has none")
+        return (*shape[:2], *(1 for _ in shape[2:]))
+
+
+Op = Input | Conv | Pool | Linear | Norm | Elementwise | Resize | Pad | Concat | Flatten | Reduce
+
+
+def format_shape(sizes: Sizes) -> str:
+    """Sizes as the field writes them: ``3×224×224``."""
+    return "×".join(map(str, sizes))
+
+
+def _need_channels(shape: Shape, channels: int, axes: int) -> None:
+    _need_spatial(shape, axes)
+    if shape[1] != channels:
+        raise ShapeError(f"needs {channels} input channels, found {shape[1]}")
+
+
+def _need_spatial(shape: Shape, axes: int) -> None:
+    if len(shape) != axes + 2:
+        raise ShapeError(f"needs channels and {axes} spatial axes, found {format_shape(shape[1:])}")

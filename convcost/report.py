@@ -1,0 +1,177 @@
+"""The result of every command: what is saved as JSON and what every renderer takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NamedTuple
+
+SCHEMA_VERSION = 1
+GLOBAL = "global"
+"""The receptive field of an output that sees every position of the input."""
+
+Status = Literal["exact", "measured", "lower_bound", "upper_bound", "unavailable"]
+Scalar = int | float | str
+Unit = Literal["count", "bytes", "seconds", "positions", "share", "factor", "intensity", "word"]
+
+
+class Metric(NamedTuple):
+    """What a value is: the one place for its label, unit and direction."""
+
+    key: str
+    label: str
+    unit: Unit
+    lower_is_better: bool = True
+
+
+METRICS: dict[str, Metric] = {
+    metric.key: metric
+    for metric in (
+        Metric("receptive_field", "receptive field", "positions", lower_is_better=False),
+        Metric("effective_stride", "effective stride", "positions"),
+        Metric("receptive_field_start", "field start", "positions"),
+        Metric("receptive_field_density", "density", "share", lower_is_better=False),
+        Metric("receptive_field_largest_hole", "largest hole", "positions"),
+        Metric("parameters", "parameters", "count"),
+        Metric("multiplications", "multiplications", "count"),
+        Metric("fvcore_multiplications", "fvcore's multiplications", "count"),
+        Metric("parameter_bytes", "parameter bytes", "bytes"),
+        Metric("activation_bytes", "activation bytes", "bytes"),
+        Metric("peak_activation_bytes", "peak activation bytes", "bytes"),
+        Metric("bytes_moved", "bytes moved", "bytes"),
+        Metric("arithmetic_intensity", "FLOP per byte", "intensity", lower_is_better=False),
+        Metric("convolutions", "convolutions", "count"),
+        Metric("rewritten", "rewritten", "count"),
+        Metric("latency", "latency", "seconds"),
+        Metric("multiplications_ratio", "on paper", "factor"),
+        Metric("latency_ratio", "here", "factor"),
+        Metric("verdict", "verdict", "word"),
+        Metric("smallest_change", "smallest visible change", "share"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number and how sure it is.
+
+    ``low``, ``high`` (None with too few ``rounds``), ``confidence``, ``rounds`` and ``minimum``
+    belong to ``measured``; ``reason`` says why a value is unavailable or only a bound.
+    """
+
+    status: Status
+    value: Scalar | tuple[Scalar, ...] | None
+    low: float | None = None
+    high: float | None = None
+    confidence: float | None = None
+    rounds: int | None = None
+    minimum: float | None = None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The value as JSON has it: only the keys that its status has."""
+        always = {"status", "value"}
+        if self.rounds is not None:
+            always |= {"low", "high"}
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept = {k: v for k, v in found.items() if k in always or v is not None}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
+
+
+def exact(value: Scalar | tuple[Scalar, ...]) -> Value:
+    """A value that is known."""
+    return Value("exact", value)
+
+
+def unavailable(reason: str) -> Value:
+    """A value that can't be known here."""
+    return Value("unavailable", None, reason=reason)
+
+
+def number(value: Value) -> float:
+    """The number that a value holds.
+
+    Raises:
+        TypeError: it holds none.
+    """
+    if not isinstance(value.value, int | float):
+        raise TypeError(f"{value} holds no number")
+    return value.value
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer, or one variant of the whole; ``settings`` where they differ from the environment's.
+    """
+
+    name: str
+    variant: str
+    op: str
+    module: str
+    output_shape: tuple[int, ...]
+    values: Mapping[str, Value]
+    settings: Mapping[str, str | int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON has it."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found["output_shape"] = list(self.output_shape)
+        found["values"] = _values_to_dict(self.values)
+        if not self.settings:
+            del found["settings"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a user must know before the numbers are used."""
+
+    name: str
+    variant: str
+    metric: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command found out, complete enough to be shown again without running anything."""
+
+    kind: Literal["compare", "profile"]
+    source: str
+    input: tuple[tuple[int, ...], ...]
+    environment: Mapping[str, str | int | float | bool | None]
+    rows: tuple[Row, ...]
+    totals: Mapping[str, Value] = field(default_factory=dict)
+    layers: tuple[Row, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    notices: tuple[str, ...] = ()
+    interrupted: bool = False
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON has it."""
+        return {
+            "schema_version": self.schema_version,
+            "kind": self.kind,
+            "source": self.source,
+            "input": [list(shape) for shape in self.input],
+            "environment": dict(self.environment),
+            "rows": [row.to_dict() for row in self.rows],
+            "totals": _values_to_dict(self.totals),
+            "layers": [row.to_dict() for row in self.layers],
+            "findings": [
+                {f.name: getattr(finding, f.name) for f in fields(finding)}
+                for finding in self.findings
+            ],
+            "notices": list(self.notices),
+            "interrupted": self.interrupted,
+        }
+
+    def to_json(self) -> str:
+        """The saved form."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _values_to_dict(values: Mapping[str, Value]) -> dict[str, Any]:
+    return {key: value.to_dict() for key, value in values.items()}

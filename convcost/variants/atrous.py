@@ -1,0 +1,38 @@
+"""Taps spread apart: the same weights over a larger field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from convcost.errors import ShapeError
+from convcost.ops import Conv, Sizes
+
+
+def atrous(conv: Conv, *, rate: int | Sizes = 2) -> tuple[tuple[str, Conv], ...]:
+    """``conv`` with its dilation times ``rate`` and the padding that keeps the output's size.
+
+    The taps then span ``(rate - 1) * dilation * (kernel_size - 1)`` positions more, which the
+    padding takes up (Chen et al., 'DeepLab', TPAMI 2018, section 3.1).
+
+    Raises:
+        ShapeError: ``rate`` hasn't one entry per axis.
+    """
+    rates = (rate,) * len(conv.kernel_size) if isinstance(rate, int) else rate
+    if len(rates) != len(conv.kernel_size):
+        raise ShapeError(
+            f"rate has {len(rates)} entries, the convolution {len(conv.kernel_size)} spatial axes"
+        )
+    settings = zip(conv.padding, conv.effective_kernel_size, rates, strict=True)
+    wider = replace(
+        conv,
+        dilation=tuple(d * r for d, r in zip(conv.dilation, rates, strict=True)),
+        padding=tuple(_widen(pad, (r - 1) * (kernel - 1)) for pad, kernel, r in settings),
+    )
+    return (("", wider),)
+
+
+def _widen(pad: tuple[int, int], extra: int) -> tuple[int, int]:
+    """``pad`` with ``extra`` more, shared as it is now, so that causal padding stays causal."""
+    before, after = pad
+    share = extra * before // (before + after) if before + after else extra // 2
+    return before + share, after + extra - share

@@ -1,0 +1,75 @@
+"""A whole graph rewritten as a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+
+from convcost.errors import ConvcostError, ShapeError
+from convcost.graph import Graph, GraphBuilder, Node
+from convcost.ops import Conv
+from convcost.variants import Variant
+
+STEM_CHANNELS = 4
+"""A convolution with at most so many input channels reads the image: it is a stem."""
+
+
+def convolutions(graph: Graph) -> list[str]:
+    """The names of all convolutions."""
+    return [node.name for node in graph.nodes if isinstance(node.op, Conv)]
+
+
+def eligible(graph: Graph, only: Sequence[str], keep: Sequence[str]) -> frozenset[str]:
+    """The names of the convolutions that a variant rewrites.
+
+    1×1 and depthwise ones can't be rewritten; a stem is left out where others remain. ``only``
+    and ``keep`` are globs over names.
+
+    Raises:
+        ConvcostError: a glob matches no convolution.
+    """
+    names = convolutions(graph)
+    for glob in (*only, *keep):
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise ConvcostError(
+                f"no convolution matches {glob!r}", f"convolutions here: {', '.join(names)}"
+            )
+    chosen = {node.name: node.op for node in graph.nodes if _chosen(node, only, keep)}
+    inner = {name for name, op in chosen.items() if op.in_channels > STEM_CHANNELS}
+    return frozenset(inner or chosen)
+
+
+def _chosen(node: Node, only: Sequence[str], keep: Sequence[str]) -> bool:
+    if not isinstance(node.op, Conv) or node.op.is_pointwise or node.op.is_depthwise:
+        return False
+    wanted = not only or any(fnmatchcase(node.name, glob) for glob in only)
+    return wanted and not any(fnmatchcase(node.name, glob) for glob in keep)
+
+
+def rewrite(graph: Graph, variant: Variant, names: Collection[str]) -> Graph:
+    """``graph`` with the convolutions of these ``names`` as ``variant``.
+
+    Raises:
+        ConvcostError: the variant's options don't fit one of them.
+    """
+    builder = GraphBuilder.like(graph)
+    indexes: list[int] = []
+    for node in graph.nodes:
+        inputs = tuple(indexes[i] for i in node.inputs)
+        if isinstance(node.op, Conv) and node.name in names:
+            indexes.append(_add_block(builder, node, node.op, variant, inputs))
+        else:
+            indexes.append(builder.add(node.name, node.op, *inputs))
+    return builder.build()
+
+
+def _add_block(
+    builder: GraphBuilder, node: Node, conv: Conv, variant: Variant, inputs: tuple[int, ...]
+) -> int:
+    try:
+        for part, op in variant.block(conv):
+            name = f"{node.name}.{part}" if part else node.name
+            inputs = (builder.add(name, op, *inputs),)
+    except ShapeError as error:
+        raise ConvcostError(f"{variant} doesn't fit {node.name}: {error}") from None
+    return inputs[0]

@@ -1,0 +1,154 @@
+"""Variants of a source side by side."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from convcost._version import __version__
+from convcost.analyses import Costs, analyse
+from convcost.errors import ConvcostError
+from convcost.graph import Graph
+from convcost.measure.settings import ITEMSIZES, Settings
+from convcost.report import Report, Row, Value, exact, number, unavailable
+from convcost.sources.spec import load_spec
+from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
+from convcost.variants.rewrite import convolutions, eligible, rewrite
+from convcost.workflows.measured import measured_values, second_count_findings
+
+if TYPE_CHECKING:
+    from convcost.measure.execute import Outcome
+
+Notify = Callable[[str, float | None], None]
+"""Told what is being done, and the share that is done where it is known."""
+
+SHIPPED_SPEC = "primer.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """What to compare: ``source`` None is the shipped spec, no ``variants`` the spec's own or all.
+
+    ``settings`` None leaves out the measurement, and with it torch.
+    """
+
+    source: str | None = None
+    variants: tuple[Variant, ...] = ()
+    only: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    batch: int = 1
+    per_layer: bool = False
+    measure: bool = True
+    settings: Settings = field(default_factory=Settings)
+
+
+def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report:
+    """The costs of each variant of a spec, counted, and measured where asked.
+
+    Raises:
+        ConvcostError: the spec has mistakes, or it can't run as asked.
+    """
+    itemsize = ITEMSIZES[request.settings.dtype]
+    spec = load_spec(_path(request.source), request.batch, itemsize, parse_variant)
+    variants = request.variants or spec.variants or tuple(map(parse_variant, VARIANTS))
+    chosen = eligible(spec.graph, request.only, request.keep)
+    graphs = {str(STANDARD): spec.graph}
+    for variant in variants:
+        graphs[str(variant)] = rewrite(spec.graph, variant, chosen)
+    costs = {name: analyse(graph) for name, graph in graphs.items()}
+    outcome = _measure(graphs, costs, request.settings, notify) if request.measure else None
+    rows = tuple(_rows(graphs, costs, outcome, len(chosen)))
+    return Report(
+        kind="compare",
+        source=request.source or SHIPPED_SPEC,
+        input=(spec.graph.nodes[0].shape,),
+        environment=_environment(request, outcome),
+        rows=rows,
+        layers=tuple(_layers(graphs, costs)) if request.per_layer else (),
+        findings=tuple(second_count_findings(rows)),
+        notices=tuple(_notices(spec.graph, chosen, outcome)),
+        interrupted=outcome is not None and outcome.interrupted,
+    )
+
+
+def _path(source: str | None) -> str:
+    if source is None:
+        return str(files("convcost") / SHIPPED_SPEC)
+    if not source.endswith((".yaml", ".yml")):
+        raise ConvcostError(f"{source}: not a layer spec", "give a .yaml file")
+    return source
+
+
+def _measure(
+    graphs: Mapping[str, Graph], costs: Mapping[str, Costs], settings: Settings, notify: Notify
+) -> Outcome:
+    notify("loading torch", None)
+    from convcost.measure.execute import execute  # noqa: PLC0415  torch, only where it is needed
+
+    parameters = sum(number(cost.totals["parameter_bytes"]) for cost in costs.values())
+    peak = max(number(cost.totals["peak_activation_bytes"]) for cost in costs.values())
+    return execute(graphs, int(parameters + peak), settings, notify)
+
+
+def _environment(
+    request: CompareRequest, outcome: Outcome | None
+) -> dict[str, str | int | float | bool | None]:
+    settings = request.settings
+    fixed: dict[str, str | int | float | bool | None] = {
+        "convcost": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "dtype": settings.dtype,
+        "batch": request.batch,
+    }
+    if outcome is None:
+        return fixed
+    asked: dict[str, str | int | float | bool | None] = {
+        "memory_format": settings.memory_format,
+        "seconds": settings.seconds,
+        "delta": settings.delta,
+        "seed": settings.seed,
+    }
+    return {**fixed, **asked, **outcome.environment}
+
+
+def _rows(
+    graphs: Mapping[str, Graph], costs: Mapping[str, Costs], outcome: Outcome | None, rewritten: int
+) -> Iterator[Row]:
+    reference = number(costs[str(STANDARD)].totals["multiplications"])
+    for variant, graph in graphs.items():
+        totals = costs[variant].totals
+        layers = graph.nodes[1:]
+        values = {
+            **totals,
+            "convolutions": exact(len(convolutions(graphs[str(STANDARD)]))),
+            "rewritten": exact(0 if variant == str(STANDARD) else rewritten),
+            "multiplications_ratio": _ratio(number(totals["multiplications"]), reference),
+            **(measured_values(variant, costs[variant], graph, outcome) if outcome else {}),
+        }
+        op = layers[0].op.kind if len(graphs[str(STANDARD)].nodes) == 2 else "network"
+        yield Row(graph.name, variant, op, "", graph.nodes[-1].shape, values)
+
+
+def _ratio(count: float, reference: float) -> Value:
+    return exact(count / reference) if reference else unavailable("standard multiplies nothing")
+
+
+def _layers(graphs: Mapping[str, Graph], costs: Mapping[str, Costs]) -> Iterator[Row]:
+    for variant, graph in graphs.items():
+        for node, values in zip(graph.nodes[1:], costs[variant].rows[1:], strict=True):
+            yield Row(node.name, variant, node.op.kind, node.name, node.shape, values)
+
+
+def _notices(graph: Graph, chosen: Collection[str], outcome: Outcome | None) -> Iterator[str]:
+    if not chosen:
+        yield (
+            "nothing is rewritten: every convolution here is 1×1, depthwise or left out"
+            if convolutions(graph)
+            else "nothing is rewritten: there is no convolution here"
+        )
+    if outcome and outcome.interrupted:
+        yield "interrupted: only what was measured before is shown"

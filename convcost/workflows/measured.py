@@ -1,0 +1,71 @@
+"""From what running gave to the values and findings of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from convcost.analyses import Costs
+from convcost.graph import Graph
+from convcost.report import Finding, Row, Value, exact, number, unavailable
+
+if TYPE_CHECKING:
+    from convcost.measure.execute import Outcome
+    from convcost.measure.intervals import Estimate
+
+
+def measured_values(
+    variant: str, cost: Costs, graph: Graph, outcome: Outcome
+) -> dict[str, Value]:
+    """The values of one variant that only running it gives."""
+    values = {"fvcore_multiplications": _second_count(variant, cost, graph, outcome)}
+    if variant not in outcome.latencies:
+        reason = "interrupted before the first round was complete"
+        return {**values, "latency": unavailable(reason)}
+    values["latency"] = _estimated(outcome.latencies[variant])
+    comparison = outcome.comparisons.get(variant)
+    if comparison:
+        values["latency_ratio"] = _estimated(comparison.ratio)
+        values["verdict"] = Value("measured", comparison.verdict)
+        if comparison.ratio.low is not None:
+            values["smallest_change"] = Value("measured", comparison.smallest_change)
+    return values
+
+
+def _estimated(estimate: Estimate) -> Value:
+    return Value(
+        "measured",
+        estimate.median,
+        estimate.low,
+        estimate.high,
+        estimate.confidence,
+        estimate.rounds,
+        estimate.minimum,
+    )
+
+
+def _second_count(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -> Value:
+    """fvcore's count, with the reason of its difference where that is known."""
+    counted = outcome.fvcore_multiplications[variant]
+    padded = outcome.string_padded[variant]
+    missed = sum(
+        number(values["multiplications"])
+        for node, values in zip(graph.nodes, cost.rows, strict=True)
+        if node.name in padded
+    )
+    if missed and counted + missed == number(cost.totals["multiplications"]):
+        reason = f"fvcore counts 0 for string padding, which {', '.join(padded)} ran with"
+        return Value("exact", counted, reason=reason)
+    return exact(counted)
+
+
+def second_count_findings(rows: Iterable[Row]) -> Iterator[Finding]:
+    """One finding for each row whose second count differs without a known reason."""
+    for row in rows:
+        second = row.values.get("fvcore_multiplications")
+        if second is None or second.reason:
+            continue
+        counted, ours = number(second), number(row.values["multiplications"])
+        if counted != ours:
+            message = f"fvcore counts {counted:,} multiplications where convcost counts {ours:,}"
+            yield Finding(row.name, row.variant, "multiplications", message)
