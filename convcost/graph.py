@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
-from typing import Self
+from typing import NamedTuple, Self
 
-from convcost.ops import Input, Op, Shape
+from convcost.ops import Input, Op, Shape, parameter_shapes
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A learnable tensor; one that several nodes share has one name."""
 
     name: str
@@ -22,8 +20,7 @@ class Parameter:
         return prod(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One op at work: ``inputs`` are indexes of earlier nodes, ``shape`` is the output's.
 
     ``shares`` is the index of the node whose storage the output is a view of.
@@ -37,8 +34,7 @@ class Node:
     shares: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(NamedTuple):
     """Nodes in topological order; the last one is the output.
 
     ``itemsize`` is the bytes of one scalar, activations and parameters alike.
@@ -74,7 +70,7 @@ class GraphBuilder:
         """
         shape = op.output_shape(*(self._nodes[i].shape for i in inputs))
         parameters = tuple(
-            Parameter(f"{name}.{key}", size) for key, size in op.parameter_shapes().items()
+            Parameter(f"{name}.{key}", size) for key, size in parameter_shapes(op).items()
         )
         shares = inputs[0] if op.kind == "flatten" else None
         self._nodes.append(Node(name, op, inputs, shape, parameters, shares))

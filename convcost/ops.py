@@ -7,8 +7,8 @@ parameters; what it costs is for the analyses to say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from convcost.errors import ShapeError
 
@@ -17,15 +17,7 @@ Sizes = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
 
 
-class _Parameterless:
-    __slots__ = ()
-
-    def parameter_shapes(self) -> dict[str, Shape]:
-        return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Input(_Parameterless):
+class Input(NamedTuple):
     """A tensor that the user hands in."""
 
     shape: Shape
@@ -35,8 +27,7 @@ class Input(_Parameterless):
         return self.shape
 
 
-@dataclass(frozen=True, slots=True)
-class Conv:
+class Conv(NamedTuple):
     """A convolution, or a transposed one, with torch's meaning of every setting.
 
     Transposed: ``padding`` crops the output, as in ``torch.nn.ConvTranspose2d``.
@@ -74,7 +65,7 @@ class Conv:
 
     @property
     def weight_shape(self) -> Shape:
-        """torch's layout: ``(out, in / groups, *kernel)``, transposed ``(in, out / groups, …)``."""
+        """Torch's layout: ``(out, in / groups, *kernel)``, transposed ``(in, out / groups, …)``."""
         first, second = self.out_channels, self.in_channels
         if self.transposed:
             first, second = second, first
@@ -111,8 +102,7 @@ def _transposed_size(conv: Conv, spatial: Sizes) -> Sizes:
     return sizes
 
 
-@dataclass(frozen=True, slots=True)
-class Pool(_Parameterless):
+class Pool(NamedTuple):
     """A max or average pool over a window (``kind``: ``max_pool`` or ``avg_pool``)."""
 
     kind: str
@@ -154,8 +144,7 @@ def _ceil_size(size: int, window: int, stride: int, pad: tuple[int, int], floor_
     return floor_size + (partial and floor_size * stride < size + pad[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Linear:
+class Linear(NamedTuple):
     """A fully connected layer over the last dimension."""
 
     in_features: int
@@ -170,12 +159,11 @@ class Linear:
         return (*shape[:-1], self.out_features)
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        weight = {"weight": (self.out_features, self.in_features)}
+        weight: dict[str, Shape] = {"weight": (self.out_features, self.in_features)}
         return {**weight, "bias": (self.out_features,)} if self.bias else weight
 
 
-@dataclass(frozen=True, slots=True)
-class Norm:
+class Norm(NamedTuple):
     """A normalisation whose statistics are known beforehand (batch norm in eval mode)."""
 
     channels: int
@@ -189,8 +177,7 @@ class Norm:
         return {"weight": (self.channels,), "bias": (self.channels,)} if self.affine else {}
 
 
-@dataclass(frozen=True, slots=True)
-class Elementwise(_Parameterless):
+class Elementwise(NamedTuple):
     """An op that treats every position alike: activations (``kind`` names them) and ``add``."""
 
     kind: str
@@ -202,8 +189,7 @@ class Elementwise(_Parameterless):
         return shapes[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Resize(_Parameterless):
+class Resize(NamedTuple):
     """An interpolation to ``size`` (``mode``: nearest, linear, bilinear, trilinear)."""
 
     size: Sizes
@@ -217,8 +203,7 @@ class Resize(_Parameterless):
         return (*shape[:2], *self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class Pad(_Parameterless):
+class Pad(NamedTuple):
     """Padding as a step of its own (``mode``: constant, reflect, replicate, circular)."""
 
     padding: Padding
@@ -242,8 +227,7 @@ class Pad(_Parameterless):
         return (*shape[:2], *sizes)
 
 
-@dataclass(frozen=True, slots=True)
-class Concat(_Parameterless):
+class Concat(NamedTuple):
     """Inputs joined along the channels."""
 
     kind: str = "concat"
@@ -256,8 +240,7 @@ class Concat(_Parameterless):
         return (shapes[0][0], sum(shape[1] for shape in shapes), *shapes[0][2:])
 
 
-@dataclass(frozen=True, slots=True)
-class Flatten(_Parameterless):
+class Flatten(NamedTuple):
     """Channels and spatial axes folded into one dimension: a view."""
 
     kind: str = "flatten"
@@ -267,8 +250,7 @@ class Flatten(_Parameterless):
         return (shape[0], prod(shape[1:]))
 
 
-@dataclass(frozen=True, slots=True)
-class Reduce(_Parameterless):
+class Reduce(NamedTuple):
     """The spatial axes reduced to one position each (global pooling)."""
 
     kind: str = "global_avg_pool"
@@ -281,6 +263,11 @@ class Reduce(_Parameterless):
 
 
 Op = Input | Conv | Pool | Linear | Norm | Elementwise | Resize | Pad | Concat | Flatten | Reduce
+
+
+def parameter_shapes(op: Op) -> dict[str, Shape]:
+    """The shapes of an op's learnable tensors, by torch's names."""
+    return op.parameter_shapes() if isinstance(op, Conv | Linear | Norm) else {}
 
 
 def format_shape(sizes: Sizes) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
-SCHEMA_VERSION = 1
 GLOBAL = "global"
 """The receptive field of an output that sees every position of the input."""
 
@@ -102,8 +101,7 @@ def number(value: Value) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One layer, or one variant of the whole; ``settings`` where they differ from the environment's.
-    """
+    """One layer, or one variant of the whole; ``settings`` differ from the environment's."""
 
     name: str
     variant: str
@@ -147,7 +145,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     notices: tuple[str, ...] = ()
     interrupted: bool = False
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""

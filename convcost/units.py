@@ -11,9 +11,9 @@ def format_digits(value: float, digits: int = 3) -> str:
     """``value`` with ``digits`` significant digits and no exponent: 0.0345, 3.45, 345, 3,450."""
     if value == 0:
         return "0"
-    rounded = float(f"{value:.{digits - 1}e}")
-    magnitude = int(f"{rounded:.0e}".split("e")[1])
-    return f"{rounded:,.{max(0, digits - 1 - magnitude)}f}"
+    rounded, magnitude = f"{value:.{digits - 1}e}".split("e")
+    decimals = max(0, digits - 1 - int(magnitude))
+    return f"{float(rounded) * 10 ** int(magnitude):,.{decimals}f}"
 
 
 def format_count(count: float) -> str:
@@ -31,6 +31,12 @@ def format_bytes(size: float) -> str:
 def format_seconds(seconds: float) -> str:
     """A duration with its natural unit: ``41.2 µs``, ``1.50 s``."""
     return _scaled(seconds, _TIME) if seconds else "0 s"
+
+
+def format_seconds_range(low: float, high: float, middle: float) -> str:
+    """Both ends of an interval, as plain numbers in the unit that ``middle`` is shown in."""
+    unit = next(size for size, suffix in _TIME if format_seconds(middle).endswith(suffix))
+    return f"{format_digits(low / unit)}–{format_digits(high / unit)}"
 
 
 def format_factor(factor: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import NamedTuple
@@ -34,8 +33,7 @@ class Comparison(NamedTuple):
     smallest_change: float
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What running the variants gave; without a complete round ``latencies`` is empty.
 
     ``comparisons`` holds every candidate but the first, which is the reference;
@@ -71,7 +69,7 @@ def execute(
             check_output(graph, modules[name](sample))
             counts[name] = count_with_fvcore(modules[name], sample)
         samples = _time(modules, sample, settings, notify)
-    environment = {
+    environment: dict[str, str | int | float] = {
         "torch": torch.__version__,
         "device": device.type,
         "processor": processor_name(device),
@@ -122,7 +120,7 @@ def _memory_format(settings: Settings, dims: int) -> torch.memory_format:
 
 @contextmanager
 def _torch_errors(settings: Settings) -> Iterator[None]:
-    """torch's refusals as errors of ours: out of memory, an op without a kernel for the dtype."""
+    """Torch's refusals as errors of ours: out of memory, an op without a kernel for the dtype."""
     try:
         yield
     except (RuntimeError, TypeError, NotImplementedError) as error:
@@ -149,7 +147,7 @@ def _time(
         notify(f"measuring, round {rounds}", share)
 
     clock = clock_for(sample.device)
-    return run_rounds(calls, plan, clock, Random(settings.seed), progress)
+    return run_rounds(calls, plan, clock, Random(settings.seed), progress)  # noqa: S311  an order, no secret
 
 
 def _call(module: nn.Module, sample: Tensor, settings: Settings) -> Call:

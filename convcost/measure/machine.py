@@ -36,7 +36,7 @@ def find_device(name: str) -> torch.device:
 
 @contextmanager
 def settled(threads: int | None) -> Iterator[int]:
-    """torch with ``threads`` (None: its own choice), no gradients, and denormals flushed.
+    """Torch with ``threads`` (None: its own choice), no gradients, and denormals flushed.
 
     Gives the number of threads; everything is put back afterwards.
     """

@@ -7,9 +7,9 @@ for every candidate. The clock and the randomness are parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from random import Random
+from typing import NamedTuple
 
 from convcost.measure.clocks import Call, Clock
 from convcost.measure.intervals import estimate
@@ -27,8 +27,7 @@ Progress = Callable[[int, float], None]
 """Told after each round: the rounds so far and the share of the budget that is spent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How long to measure: until all ratios are as narrow as ``half_width`` or time is up.
 
     ``seconds`` None: ``default_seconds``, or the time of 12 rounds where that is longer.
@@ -40,8 +39,7 @@ class Plan:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
+class Samples(NamedTuple):
     """Seconds per call of each candidate, one entry per complete round."""
 
     seconds: Mapping[str, Sequence[float]]

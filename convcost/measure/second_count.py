@@ -19,8 +19,8 @@ def count_with_fvcore(module: nn.Module, sample: Tensor) -> int:
         warnings.filterwarnings("ignore", message="Using padding='same' with even kernel.*")
         analysis = (
             FlopCountAnalysis(module, sample)
-            .unsupported_ops_warnings(False)
-            .uncalled_modules_warnings(False)
+            .unsupported_ops_warnings(enabled=False)
+            .uncalled_modules_warnings(enabled=False)
             .tracer_warnings("no_tracer_warning")
         )
         by_operator = analysis.by_operator()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Device = Literal["cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16", "float16", "float64"]
@@ -19,8 +18,7 @@ SECONDS_PER_CANDIDATE = 0.75
 """The default budget: 3 s for four variants."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Where and how to measure; ``seconds`` and ``threads`` None leave the choice to convcost."""
 
     device: Device = "cpu"

@@ -1,0 +1,1 @@
+"""From text to a graph, and from saved reports back to reports."""

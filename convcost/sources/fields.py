@@ -71,9 +71,7 @@ def _one_or_each(minimum: int, maximum: int) -> dict[str, Any]:
     return {"anyOf": [one, _list_of(one)]}
 
 
-Name = Annotated[
-    str, BeforeValidator(name), WithJsonSchema({"type": "string", "pattern": r"\S"})
-]
+Name = Annotated[str, BeforeValidator(name), WithJsonSchema({"type": "string", "pattern": r"\S"})]
 Count = Annotated[
     int,
     BeforeValidator(lambda value: whole(value, 1, MAX_SIZE)),

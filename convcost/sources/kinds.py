@@ -1,11 +1,13 @@
-"""The layer kinds of a spec: one class and one line in ``KINDS`` for each.
+"""The layer kinds of a spec: one function and one line in ``KINDS`` for each.
 
-Each class holds what the YAML may say and turns it, with the shapes of its inputs, into an op.
+A kind has a model of its settings, as the YAML has them, and a function that turns them, with
+the shapes of the layer's inputs, into an op.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, StrictBool, model_validator
 
@@ -15,26 +17,16 @@ from convcost.ops import Shape, Sizes
 from convcost.sources.fields import Count, Natural, PaddingField, PerAxis, Positive
 
 
-class Kind(BaseModel):
-    """Settings of one layer; ``inputs`` says how many inputs it takes."""
+class NoSettings(BaseModel):
+    """The settings of a kind that has none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @classmethod
-    def takes_many(cls) -> bool:
-        """Whether it joins several inputs."""
-        return False
-
-    def op(self, *shapes: Shape) -> ops.Op:
-        """The op for inputs of these shapes.
-
-        Raises:
-            ShapeError: the settings don't fit the shapes.
-        """
-        raise NotImplementedError
+    # a model is built when it is first used: most specs need few of them
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-class _Convolution(Kind):
+class ConvSettings(NoSettings):
+    """A convolution; ``in_channels`` is inferred, ``rate`` is another name of ``dilation``."""
+
     out_channels: Count
     kernel_size: Positive
     stride: Positive = 1
@@ -50,107 +42,29 @@ class _Convolution(Kind):
             raise ValueError("dilation and rate are two words for one thing: give one of them")
         return self
 
-    def _rate(self, axes: int) -> Sizes:
-        return _each(self.dilation or self.rate or 1, axes, "dilation")
 
-    def _in_channels(self, shape: Shape) -> int:
-        if shape[1] % self.groups or self.out_channels % self.groups:
-            raise ShapeError(
-                f"groups ({self.groups}) must divide both "
-                f"in_channels ({shape[1]}) and out_channels ({self.out_channels})"
-            )
-        return shape[1]
-
-
-class ConvKind(_Convolution):
-    """A convolution; ``in_channels`` is inferred, ``rate`` is another name of ``dilation``."""
-
-    def op(self, *shapes: Shape) -> ops.Conv:
-        spatial = _spatial(shapes[0])
-        axes = len(spatial)
-        kernel, stride = _each(self.kernel_size, axes), _each(self.stride, axes, "stride")
-        dilation = self._rate(axes)
-        window = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
-        return ops.Conv(
-            in_channels=self._in_channels(shapes[0]),
-            out_channels=self.out_channels,
-            kernel_size=kernel,
-            stride=stride,
-            padding=_padding(self.padding, spatial, window, stride),
-            dilation=dilation,
-            groups=self.groups,
-            bias=self.bias,
-        )
-
-
-class ConvTransposeKind(_Convolution):
+class ConvTransposeSettings(ConvSettings):
     """A transposed convolution; ``padding`` crops its output."""
 
     output_padding: Natural = 0
 
-    def op(self, *shapes: Shape) -> ops.Conv:
-        spatial = _spatial(shapes[0])
-        axes = len(spatial)
-        if self.padding == "same":
-            raise ShapeError("padding: same is not defined for a transposed convolution")
-        kernel, stride = _each(self.kernel_size, axes), _each(self.stride, axes, "stride")
-        dilation, extra = self._rate(axes), _each(self.output_padding, axes, "output_padding")
-        if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
-            raise ShapeError("output_padding must be smaller than the stride or the dilation")
-        return ops.Conv(
-            in_channels=self._in_channels(shapes[0]),
-            out_channels=self.out_channels,
-            kernel_size=kernel,
-            stride=stride,
-            padding=_padding(self.padding, spatial, kernel, stride),
-            dilation=dilation,
-            groups=self.groups,
-            bias=self.bias,
-            transposed=True,
-            output_padding=extra,
-        )
 
+class AvgPoolSettings(NoSettings):
+    """An average pool; ``stride`` is the kernel size unless given."""
 
-class _Pooling(Kind):
     kernel_size: Positive
     stride: Positive | None = None
     padding: PaddingField = 0
     ceil_mode: StrictBool = False
 
-    def _pool(self, kind: str, shape: Shape, dilation: PerAxis = 1) -> ops.Pool:
-        spatial = _spatial(shape)
-        axes = len(spatial)
-        kernel, dilations = _each(self.kernel_size, axes), _each(dilation, axes, "dilation")
-        stride = _each(self.stride or self.kernel_size, axes, "stride")
-        window = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True))
-        pads = _padding(self.padding, spatial, window, stride)
-        return ops.Pool(kind, kernel, stride, pads, dilations, self.ceil_mode)
 
-
-class MaxPoolKind(_Pooling):
+class MaxPoolSettings(AvgPoolSettings):
     """A max pool; ``stride`` is the kernel size unless given."""
 
     dilation: Positive = 1
 
-    def op(self, *shapes: Shape) -> ops.Pool:
-        return self._pool("max_pool", shapes[0], self.dilation)
 
-
-class AvgPoolKind(_Pooling):
-    """An average pool; ``stride`` is the kernel size unless given."""
-
-    def op(self, *shapes: Shape) -> ops.Pool:
-        return self._pool("avg_pool", shapes[0])
-
-
-class GlobalAvgPoolKind(Kind):
-    """The mean over all positions: one position per channel is left."""
-
-    def op(self, *_: Shape) -> ops.Reduce:
-        return ops.Reduce()
-
-
-class UpsampleKind(Kind):
+class UpsampleSettings(NoSettings):
     """An interpolation to ``size``, or by the whole factor ``scale``."""
 
     scale: Positive | None = None
@@ -164,95 +78,103 @@ class UpsampleKind(Kind):
             raise ValueError("give either scale or size")
         return self
 
-    def op(self, *shapes: Shape) -> ops.Resize:
-        spatial = _spatial(shapes[0])
-        axes = len(spatial)
-        linear = ("linear", "bilinear", "trilinear")[axes - 1]
-        if self.mode not in ("nearest", "linear", linear):
-            raise ShapeError(f"mode {self.mode} doesn't fit {axes} spatial axes: use {linear}")
-        if self.size is not None:
-            size = _each(self.size, axes, "size")
-        else:
-            factors = _each(self.scale or 1, axes, "scale")
-            size = tuple(n * factor for n, factor in zip(spatial, factors, strict=True))
-        return ops.Resize(
-            size, "nearest" if self.mode == "nearest" else linear, self.align_corners
-        )
 
-
-class BatchNormKind(Kind):
-    """Batch norm with its learned scale and shift, in eval mode."""
-
-    def op(self, *shapes: Shape) -> ops.Norm:
-        return ops.Norm(shapes[0][1])
-
-
-class PadKind(Kind):
+class PadSettings(NoSettings):
     """Padding as a step of its own."""
 
     padding: PaddingField
     mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
 
-    def op(self, *shapes: Shape) -> ops.Pad:
-        if isinstance(self.padding, str):
-            raise ShapeError(f"padding: {self.padding} needs a kernel: give numbers")
-        spatial = _spatial(shapes[0])
-        return ops.Pad(_padding(self.padding, spatial, spatial, spatial), self.mode)
 
-
-class ConcatKind(Kind):
-    """Its inputs joined along the channels."""
-
-    @classmethod
-    def takes_many(cls) -> bool:
-        return True
-
-    def op(self, *_: Shape) -> ops.Concat:
-        return ops.Concat()
-
-
-class AddKind(Kind):
-    """The sum of its inputs."""
-
-    @classmethod
-    def takes_many(cls) -> bool:
-        return True
-
-    def op(self, *_: Shape) -> ops.Elementwise:
-        return ops.Elementwise("add")
-
-
-class FlattenKind(Kind):
-    """Channels and spatial axes folded into one dimension."""
-
-    def op(self, *_: Shape) -> ops.Flatten:
-        return ops.Flatten()
-
-
-class LinearKind(Kind):
+class LinearSettings(NoSettings):
     """A fully connected layer; ``in_features`` is inferred."""
 
     out_features: Count
     bias: StrictBool = True
 
-    def op(self, *shapes: Shape) -> ops.Linear:
-        (shape,) = shapes
-        if len(shape) > 2:
-            raise ShapeError(
-                f"the input has spatial axes ({ops.format_shape(shape[1:])}): flatten it first"
-            )
-        return ops.Linear(shape[1], self.out_features, self.bias)
+
+def _conv(settings: ConvSettings, _: str, shape: Shape) -> ops.Conv:
+    spatial = _spatial(shape)
+    axes = len(spatial)
+    if shape[1] % settings.groups or settings.out_channels % settings.groups:
+        raise ShapeError(
+            f"groups ({settings.groups}) must divide both in_channels ({shape[1]}) "
+            f"and out_channels ({settings.out_channels})"
+        )
+    kernel, stride = _each(settings.kernel_size, axes), _each(settings.stride, axes, "stride")
+    dilation = _each(settings.dilation or settings.rate or 1, axes, "dilation")
+    return ops.Conv(
+        in_channels=shape[1],
+        out_channels=settings.out_channels,
+        kernel_size=kernel,
+        stride=stride,
+        padding=_padding(settings.padding, spatial, _window(kernel, dilation), stride),
+        dilation=dilation,
+        groups=settings.groups,
+        bias=settings.bias,
+    )
 
 
-def _activation(kind: str) -> type[Kind]:
-    def op(_: Kind, *__: Shape) -> ops.Elementwise:
-        return ops.Elementwise(kind)
+def _conv_transpose(settings: ConvTransposeSettings, kind: str, shape: Shape) -> ops.Conv:
+    if settings.padding == "same":
+        raise ShapeError(f"padding: same is not defined for {kind}")
+    conv = _conv(settings, kind, shape)
+    extra = _each(settings.output_padding, len(conv.stride), "output_padding")
+    limits = zip(extra, conv.stride, conv.dilation, strict=True)
+    if any(size >= max(stride, dilation) for size, stride, dilation in limits):
+        raise ShapeError("output_padding must be smaller than the stride or the dilation")
+    return conv._replace(transposed=True, output_padding=extra)
 
-    members = {"op": op, "__doc__": "An activation.", "__module__": __name__}
-    return type("".join(map(str.title, kind.split("_"))) + "Kind", (Kind,), members)
+
+def _pool(settings: AvgPoolSettings, kind: str, shape: Shape) -> ops.Pool:
+    spatial = _spatial(shape)
+    axes = len(spatial)
+    kernel = _each(settings.kernel_size, axes)
+    stride = _each(settings.stride or settings.kernel_size, axes, "stride")
+    rate = settings.dilation if isinstance(settings, MaxPoolSettings) else 1
+    dilation = _each(rate, axes, "dilation")
+    padding = _padding(settings.padding, spatial, _window(kernel, dilation), stride)
+    return ops.Pool(kind, kernel, stride, padding, dilation, settings.ceil_mode)
 
 
-ACTIVATIONS = (
+def _upsample(settings: UpsampleSettings, _: str, shape: Shape) -> ops.Resize:
+    spatial = _spatial(shape)
+    axes = len(spatial)
+    linear = ("linear", "bilinear", "trilinear")[axes - 1]
+    if settings.mode not in ("nearest", "linear", linear):
+        raise ShapeError(f"mode {settings.mode} doesn't fit {axes} spatial axes: use {linear}")
+    if settings.size is not None:
+        size = _each(settings.size, axes, "size")
+    else:
+        factors = _each(settings.scale or 1, axes, "scale")
+        size = tuple(n * factor for n, factor in zip(spatial, factors, strict=True))
+    mode = "nearest" if settings.mode == "nearest" else linear
+    return ops.Resize(size, mode, settings.align_corners)
+
+
+def _pad(settings: PadSettings, _: str, shape: Shape) -> ops.Pad:
+    if isinstance(settings.padding, str):
+        raise ShapeError(f"padding: {settings.padding} needs a kernel: give numbers")
+    spatial = _spatial(shape)
+    return ops.Pad(_padding(settings.padding, spatial, spatial, spatial), settings.mode)
+
+
+def _linear(settings: LinearSettings, _: str, shape: Shape) -> ops.Linear:
+    if len(shape) > 2:
+        found = ops.format_shape(shape[1:])
+        raise ShapeError(f"the input has spatial axes ({found}): flatten it first")
+    return ops.Linear(shape[1], settings.out_features, settings.bias)
+
+
+class LayerKind(NamedTuple):
+    """What the YAML may say of a kind, and the op it makes of the first input's shape."""
+
+    settings: type[NoSettings]
+    op: Callable[[Any, str, Shape], ops.Op]
+    takes_many: bool = False
+
+
+_ACTIVATIONS = (
     "relu",
     "relu6",
     "leaky_relu",
@@ -268,21 +190,28 @@ ACTIVATIONS = (
     "softplus",
 )
 
-KINDS: dict[str, type[Kind]] = {
-    "conv": ConvKind,
-    "conv_transpose": ConvTransposeKind,
-    "max_pool": MaxPoolKind,
-    "avg_pool": AvgPoolKind,
-    "global_avg_pool": GlobalAvgPoolKind,
-    "upsample": UpsampleKind,
-    "batch_norm": BatchNormKind,
-    "add": AddKind,
-    "concat": ConcatKind,
-    "flatten": FlattenKind,
-    "linear": LinearKind,
-    "pad": PadKind,
-    **{kind: _activation(kind) for kind in ACTIVATIONS},
+KINDS: dict[str, LayerKind] = {
+    "conv": LayerKind(ConvSettings, _conv),
+    "conv_transpose": LayerKind(ConvTransposeSettings, _conv_transpose),
+    "max_pool": LayerKind(MaxPoolSettings, _pool),
+    "avg_pool": LayerKind(AvgPoolSettings, _pool),
+    "global_avg_pool": LayerKind(NoSettings, lambda *_: ops.Reduce()),
+    "upsample": LayerKind(UpsampleSettings, _upsample),
+    "batch_norm": LayerKind(NoSettings, lambda _, __, shape: ops.Norm(shape[1])),
+    "add": LayerKind(NoSettings, lambda *_: ops.Elementwise("add"), takes_many=True),
+    "concat": LayerKind(NoSettings, lambda *_: ops.Concat(), takes_many=True),
+    "flatten": LayerKind(NoSettings, lambda *_: ops.Flatten()),
+    "linear": LayerKind(LinearSettings, _linear),
+    "pad": LayerKind(PadSettings, _pad),
+    **{
+        kind: LayerKind(NoSettings, lambda _, kind, __: ops.Elementwise(kind))
+        for kind in _ACTIVATIONS
+    },
 }
+
+
+def _window(kernel: Sizes, dilation: Sizes) -> Sizes:
+    return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
 
 
 def _spatial(shape: Shape) -> Sizes:

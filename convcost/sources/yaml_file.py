@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -144,7 +144,9 @@ class _Plain:
             first = self._lines.get((*path, key))
             if key in data:
                 self._problems.append(
-                    Problem((*path, key), f"given twice, also at line {key_node.start_mark.line + 1}")
+                    Problem(
+                        (*path, key), f"given twice, also at line {key_node.start_mark.line + 1}"
+                    )
                 )
             self._lines[(*path, key)] = first or key_node.start_mark.line + 1
             data[key] = self._value(value_node, (*path, key))
@@ -165,7 +167,7 @@ def _to_int(text: str) -> int:
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
 
-_CONVERT = {
+_CONVERT: dict[str, Callable[[str], object]] = {
     "null": lambda _: None,
     "bool": lambda text: text.lower() == "true",
     "int": _to_int,

@@ -7,7 +7,7 @@ text is ``name[:key=value,…]``: ``separable``, ``atrous:rate=4``, ``atrous:rat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from convcost.ops import Conv, Op, Sizes
 from convcost.variants.atrous import atrous
@@ -27,8 +27,7 @@ VARIANTS: dict[str, Callable[..., Block]] = {
 MAX_OPTION = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(NamedTuple):
     """A rewrite with all of its options; its text is canonical."""
 
     name: str
@@ -55,7 +54,7 @@ STANDARD = Variant("standard", {})
 
 def option_defaults(name: str) -> dict[str, Option]:
     """The options that a variant takes, with their defaults."""
-    return VARIANTS[name].__kwdefaults__ or {}
+    return dict(VARIANTS[name].__kwdefaults__ or {})
 
 
 def parse_variant(entry: object) -> Variant:
@@ -89,13 +88,14 @@ def _variant(name: str, given: Mapping[str, object]) -> Variant:
 
 
 def _option(key: str, value: object) -> Option:
-    entries = value if isinstance(value, list | tuple) and value else [value]
-    if all(type(entry) is int and 1 <= entry <= MAX_OPTION for entry in entries):
-        return value if isinstance(value, int) else tuple(entries)
-    raise ValueError(
-        f"{key} is a whole number from 1 to {MAX_OPTION:,}, or one per axis as in 2x3, "
-        f"found {_text(value)}"
-    )
+    entries = value if isinstance(value, list | tuple) else [value]
+    sizes = tuple(entry for entry in entries if type(entry) is int and 1 <= entry <= MAX_OPTION)
+    if not sizes or len(sizes) < len(entries):
+        raise ValueError(
+            f"{key} is a whole number from 1 to {MAX_OPTION:,}, or one per axis as in 2x3, "
+            f"found {_text(value)}"
+        )
+    return sizes[0] if entries is not value else sizes
 
 
 def _parse(text: str) -> object:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from convcost.errors import ShapeError
 from convcost.ops import Conv, Sizes
 
@@ -23,8 +21,7 @@ def atrous(conv: Conv, *, rate: int | Sizes = 2) -> tuple[tuple[str, Conv], ...]
             f"rate has {len(rates)} entries, the convolution {len(conv.kernel_size)} spatial axes"
         )
     settings = zip(conv.padding, conv.effective_kernel_size, rates, strict=True)
-    wider = replace(
-        conv,
+    wider = conv._replace(
         dilation=tuple(d * r for d, r in zip(conv.dilation, rates, strict=True)),
         padding=tuple(_widen(pad, (r - 1) * (kernel - 1)) for pad, kernel, r in settings),
     )

@@ -34,16 +34,17 @@ def eligible(graph: Graph, only: Sequence[str], keep: Sequence[str]) -> frozense
             raise ConvcostError(
                 f"no convolution matches {glob!r}", f"convolutions here: {', '.join(names)}"
             )
-    chosen = {node.name: node.op for node in graph.nodes if _chosen(node, only, keep)}
-    inner = {name for name, op in chosen.items() if op.in_channels > STEM_CHANNELS}
+    chosen = {node.name: conv for node in graph.nodes if (conv := _rewritable(node, only, keep))}
+    inner = {name for name, conv in chosen.items() if conv.in_channels > STEM_CHANNELS}
     return frozenset(inner or chosen)
 
 
-def _chosen(node: Node, only: Sequence[str], keep: Sequence[str]) -> bool:
+def _rewritable(node: Node, only: Sequence[str], keep: Sequence[str]) -> Conv | None:
     if not isinstance(node.op, Conv) or node.op.is_pointwise or node.op.is_depthwise:
-        return False
+        return None
     wanted = not only or any(fnmatchcase(node.name, glob) for glob in only)
-    return wanted and not any(fnmatchcase(node.name, glob) for glob in keep)
+    kept = any(fnmatchcase(node.name, glob) for glob in keep)
+    return node.op if wanted and not kept else None
 
 
 def rewrite(graph: Graph, variant: Variant, names: Collection[str]) -> Graph:

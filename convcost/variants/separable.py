@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from convcost.ops import Conv, Sizes
 from convcost.variants.atrous import atrous
 
@@ -15,8 +13,7 @@ def separable(conv: Conv, *, depth_multiplier: int = 1) -> tuple[tuple[str, Conv
     groups of ``conv`` and, where there is one, its bias (Chollet, 'Xception', CVPR 2017, 2).
     """
     axes = len(conv.kernel_size)
-    depthwise = replace(
-        conv,
+    depthwise = conv._replace(
         out_channels=conv.in_channels * depth_multiplier,
         groups=conv.in_channels,
         bias=False,

@@ -1,0 +1,1 @@
+"""The use cases: a source in, a report out."""

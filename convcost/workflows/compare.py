@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convcost._version import __version__
 from convcost.analyses import Costs, analyse
@@ -28,8 +27,7 @@ Notify = Callable[[str, float | None], None]
 SHIPPED_SPEC = "primer.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class CompareRequest:
+class CompareRequest(NamedTuple):
     """What to compare: ``source`` None is the shipped spec, no ``variants`` the spec's own or all.
 
     ``settings`` None leaves out the measurement, and with it torch.
@@ -42,7 +40,7 @@ class CompareRequest:
     batch: int = 1
     per_layer: bool = False
     measure: bool = True
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = Settings()
 
 
 def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report:

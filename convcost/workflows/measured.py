@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from convcost.measure.intervals import Estimate
 
 
-def measured_values(
-    variant: str, cost: Costs, graph: Graph, outcome: Outcome
-) -> dict[str, Value]:
+def measured_values(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -> dict[str, Value]:
     """The values of one variant that only running it gives."""
     values = {"fvcore_multiplications": _second_count(variant, cost, graph, outcome)}
     if variant not in outcome.latencies:
@@ -45,7 +43,7 @@ def _estimated(estimate: Estimate) -> Value:
 
 
 def _second_count(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -> Value:
-    """fvcore's count, with the reason of its difference where that is known."""
+    """Fvcore's count, with the reason of its difference where that is known."""
     counted = outcome.fvcore_multiplications[variant]
     padded = outcome.string_padded[variant]
     missed = sum(

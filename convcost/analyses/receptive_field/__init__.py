@@ -27,26 +27,22 @@ def find_receptive_fields(graph: Graph) -> tuple[list[dict[str, Value]], dict[st
         if id(field) not in described:
             described[id(field)] = describe(field)
     rows = [described[id(field)] for field in fields]
-    return rows, rows[last_feature_map(graph)]
+    return rows, rows[_last_feature_map(graph, fields)]
 
 
-def last_feature_map(graph: Graph) -> int:
-    """The index of the node that the final global pooling or flattening reads, else the last."""
-    for index in reversed(_ancestors(graph)):
-        node = graph.nodes[index]
-        if node.op.kind in ("global_avg_pool", "flatten"):
-            source = node.inputs[0]
-            pooled = graph.nodes[source].op.kind == "global_avg_pool"
-            return graph.nodes[source].inputs[0] if pooled else source
-    return len(graph.nodes) - 1
+def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:
+    """The index of what the final global pooling or flattening reads, else of the output.
 
-
-def _ancestors(graph: Graph) -> list[int]:
+    Everything after it has no positions left, or has them folded into one dimension.
+    """
     needed = {len(graph.nodes) - 1}
     for index in range(len(graph.nodes) - 1, -1, -1):
+        field = fields[index]
         if index in needed:
+            if isinstance(field, str) or field.has_positions:
+                return index
             needed.update(graph.nodes[index].inputs)
-    return sorted(needed)
+    return len(graph.nodes) - 1
 
 
 def _propagate(graph: Graph) -> list[Field | str]:

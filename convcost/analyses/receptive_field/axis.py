@@ -25,14 +25,14 @@ class UnknownFieldError(Exception):
 
 
 class AxisField(NamedTuple):
-    """Output position ``phase + m * count`` sees ``phases[phase]`` moved by ``m * jump``.
+    """Output position ``phase + m * period`` sees ``phases[phase]`` moved by ``m * jump``.
 
     ``phases`` is None where every position of the input is seen. ``jump`` is 0 where one output
     position has seen the whole axis, so that there is no stride between neighbours.
     """
 
     jump: int
-    count: int
+    period: int
     phases: tuple[Positions, ...] | None
 
 
@@ -40,12 +40,10 @@ IDENTITY = AxisField(1, 1, (ORIGIN,))
 POOLED = AxisField(0, 1, None)
 
 
-def window(
-    axis: AxisField, kernel_size: int, stride: int, before: int, dilation: int
-) -> AxisField:
+def window(axis: AxisField, kernel_size: int, stride: int, before: int, dilation: int) -> AxisField:
     """A window op: output ``o`` sees inputs ``o * stride - before + t * dilation``."""
-    jump, count, phases = axis
-    if count == 1 and phases is not None:
+    jump, period, phases = axis
+    if period == 1 and phases is not None:
         seen = spread(phases[0], dilation * jump, kernel_size)
         return AxisField(jump * stride, 1, (shift(seen, -before * jump),))
 
@@ -59,8 +57,9 @@ def window(
 def transposed(
     axis: AxisField, kernel_size: int, stride: int, before: int, dilation: int
 ) -> AxisField:
-    """A transposed window op: output ``o`` sees each input ``(o + before - t * dilation) / stride``
-    that is whole.
+    """A transposed window op: tap ``t`` of output ``o`` is input ``(o + before - t d) / stride``.
+
+    Taps that fall between two inputs see nothing.
     """
 
     def taps(output: int) -> list[int]:
@@ -75,7 +74,9 @@ def shift_axis(axis: AxisField, by: int) -> AxisField:
     return window(axis, kernel_size=1, stride=1, before=-by, dilation=1)
 
 
-def resize(axis: AxisField, size: int, new_size: int, mode: str, align_corners: bool) -> AxisField:
+def resize(
+    axis: AxisField, size: int, new_size: int, *, mode: str, align_corners: bool
+) -> AxisField:
     """An interpolation along one axis, as ``torch.nn.functional.interpolate`` samples it."""
     if size == new_size:
         return axis
@@ -104,26 +105,24 @@ def _linear_taps(step: int, per: int, offset: int, output: int) -> range:
     return range(source, source + 1 + (fraction > 0))
 
 
-def gather(
-    axis: AxisField, step: int, per: int, taps: Callable[[int], Iterable[int]]
-) -> AxisField:
+def gather(axis: AxisField, step: int, per: int, taps: Callable[[int], Iterable[int]]) -> AxisField:
     """Any op along one axis whose ``taps`` repeat: ``taps(o + per) = taps(o) + step``.
 
     Raises:
         UnknownFieldError: the result has more than ``MAX_PHASES`` phases.
     """
-    jump, count, phases = axis
-    periods = count // gcd(count, step)
-    new_jump, new_count = jump * (step * periods // count), per * periods
+    jump, period, phases = axis
+    repeats = period // gcd(period, step)
+    new_jump, new_period = jump * (step * repeats // period), per * repeats
     if phases is None:
-        return AxisField(new_jump, new_count, None)
-    if new_count > MAX_PHASES:
+        return AxisField(new_jump, new_period, None)
+    if new_period > MAX_PHASES:
         raise UnknownFieldError(f"it differs between more than {MAX_PHASES} output positions")
     seen = (
-        union(shift(phases[tap % count], tap // count * jump) for tap in taps(output))
-        for output in range(new_count)
+        union(shift(phases[tap % period], tap // period * jump) for tap in taps(output))
+        for output in range(new_period)
     )
-    return AxisField(new_jump, new_count, tuple(seen))
+    return AxisField(new_jump, new_period, tuple(seen))
 
 
 def covers(outer: AxisField, inner: AxisField) -> bool:
@@ -139,11 +138,11 @@ def covers(outer: AxisField, inner: AxisField) -> bool:
 def join(first: AxisField, second: AxisField) -> AxisField:
     """What each output position sees in either."""
     if covers(first, second):
-        return first if first.jump else AxisField(second.jump, second.count, first.phases)
+        return first if first.jump else AxisField(second.jump, second.period, first.phases)
     if covers(second, first):
         return join(second, first)
     phases = tuple(union(pair) for pair in zip(*aligned(first, second), strict=True))
-    return AxisField(first.jump * len(phases) // first.count, len(phases), phases)
+    return AxisField(first.jump * len(phases) // first.period, len(phases), phases)
 
 
 def aligned(*axes: AxisField) -> list[tuple[Positions, ...]]:
@@ -153,13 +152,13 @@ def aligned(*axes: AxisField) -> list[tuple[Positions, ...]]:
         UnknownFieldError: neighbouring outputs are a different step apart in one of them.
     """
     first = axes[0]
-    if any(first.jump * axis.count != axis.jump * first.count for axis in axes):
+    if any(first.jump * axis.period != axis.jump * first.period for axis in axes):
         raise UnknownFieldError("branches of different effective strides are joined")
-    common = lcm(*(axis.count for axis in axes))
+    common = lcm(*(axis.period for axis in axes))
     return [_repeated(axis, common) for axis in axes]
 
 
-def _repeated(axis: AxisField, count: int) -> tuple[Positions, ...]:
+def _repeated(axis: AxisField, period: int) -> tuple[Positions, ...]:
     phases = axis.phases or ()
-    times = range(count // axis.count)
+    times = range(period // axis.period)
     return tuple(shift(phase, time * axis.jump) for time in times for phase in phases)

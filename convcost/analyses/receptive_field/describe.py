@@ -52,7 +52,7 @@ def describe(field: Field | str) -> dict[str, Value]:
 
 
 def _view(boxes: Sequence[AxisField]) -> _Axis:
-    stride = next((_number(box.jump, box.count) for box in boxes if box.jump), None)
+    stride = next((_number(box.jump, box.period) for box in boxes if box.jump), None)
     if any(box.phases is None for box in boxes):
         return _Axis(None, None, stride)
     phases = list(zip(*aligned(*boxes), strict=True))
@@ -65,8 +65,8 @@ def _reach(parts: Sequence[Positions]) -> tuple[int, int]:
     return seen.span, count(seen)
 
 
-def _number(jump: int, count: int) -> Scalar:
-    stride = Fraction(jump, count)
+def _number(jump: int, period: int) -> Scalar:
+    stride = Fraction(jump, period)
     return stride.numerator if stride.denominator == 1 else float(stride)
 
 

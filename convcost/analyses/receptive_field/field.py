@@ -27,6 +27,12 @@ class Field(NamedTuple):
         dims = ((), (), *((axis,) for axis in range(axes)))
         return cls(dims, ((IDENTITY,) * axes,))
 
+    @property
+    def has_positions(self) -> bool:
+        """Whether some axis has a dimension of its own, with a step between its positions."""
+        alone = {axes[0] for axes in self.dims if len(axes) == 1}
+        return any(box[axis].jump for box in self.boxes for axis in alone)
+
     def map_axes(self, changes: dict[int, Callable[[AxisField], AxisField]]) -> Field:
         """The field after one change per spatial axis; axes without one stay."""
         boxes = (
@@ -54,7 +60,8 @@ def _add(kept: list[Box], box: Box) -> None:
         if merged is not None:
             del kept[index]
             # the merged box may cover what its parts did not
-            return _add(kept, merged)
+            _add(kept, merged)
+            return
     kept.append(box)
 
 

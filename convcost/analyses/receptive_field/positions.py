@@ -93,8 +93,10 @@ def count_products(products: Sequence[Sequence[Positions]]) -> int:
             size *= count(positions)
         return size
     parts = _atoms([product[0] for product in products])
-    return sum(part.bit_count() * count_products([products[i][1:] for i in members])
-               for part, members in parts)
+    return sum(
+        part.bit_count() * count_products([products[i][1:] for i in members])
+        for part, members in parts
+    )
 
 
 def _atoms(sets: Sequence[Positions]) -> list[tuple[int, list[int]]]:

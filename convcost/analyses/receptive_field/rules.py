@@ -67,13 +67,10 @@ def _reduce(_: Reduce, fields: Sequence[Field], __: Sequence[Shape]) -> Field:
 
 def _flatten(_: Flatten, fields: Sequence[Field], shapes: Sequence[Shape]) -> Field:
     dims, boxes = fields[0]
-    folded = (
-        axis
-        for axes, size in zip(dims[1:], shapes[0][1:], strict=True)
-        if size > 1
-        for axis in axes
-    )
-    return Field((dims[0], tuple(folded)), boxes)
+    sizes = zip(dims[1:], shapes[0][1:], strict=True)
+    # an axis of one position loses nothing: a linear layer after it mixes no positions
+    folded = tuple(axis for axes, size in sizes if size > 1 for axis in axes)
+    return Field((dims[0], folded), boxes)
 
 
 def _linear(_: Linear, fields: Sequence[Field], __: Sequence[Shape]) -> Field:

@@ -1,0 +1,96 @@
+"""The command line: the only place that knows streams, colours and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+# no plugin of ours exists, and looking for others costs a tenth of a start
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+
+import typer
+
+from convcost.cli import compare, render, schema
+from convcost.cli.streams import print_error
+from convcost.errors import ConvcostError
+
+STOPPED = 2
+"""Anything that stopped the work: bad usage, bad input, Ctrl-C, a closed pipe."""
+_TYPERS_CTRL_C = 130
+
+app = typer.Typer(
+    name="convcost",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="What convolutions cost: receptive field, parameters, multiplications and measured "
+    "latency of standard, atrous and separable convolutions, side by side.",
+)
+app.command("compare")(compare.command)
+app.command("render")(render.command)
+app.command("schema")(schema.command)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
+    if wanted:
+        from convcost._version import __version__
+
+        print(f"convcost {__version__}")  # noqa: T201  a command's data
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line; every way to end becomes an exit code here."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may lack ×
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = STOPPED
+    if code == STOPPED:
+        # whoever read us may be gone: leave nothing for the interpreter to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        code = app(standalone_mode=False)
+    except ConvcostError as error:
+        print_error(error.message, error.hint)
+        return STOPPED
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "convcost"
+        print_error(error.format_message(), f"see {command} --help")
+        return STOPPED
+    except SystemExit:
+        # typer's answer to a closed pipe
+        return STOPPED
+    except Exception as error:  # noqa: BLE001  a traceback is not an answer to a user
+        print_error(_internal(error), "please report this, with the command that you ran")
+        return STOPPED
+    if code == _TYPERS_CTRL_C:
+        print_error("interrupted", "")
+        return STOPPED
+    return code or 0
+
+
+def _internal(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "convcost"
+    return f"internal error: {type(error).__name__}: {error} ({place})"

@@ -1,0 +1,125 @@
+"""``convcost compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convcost.cli.options import Format, Output
+from convcost.measure.settings import Device, Dtype, MemoryFormat, Settings
+
+if TYPE_CHECKING:
+    from convcost.variants import Variant
+
+_WHAT = "What to compare"
+_WHERE = "Where and how to measure"
+
+
+def command(  # noqa: PLR0913  one parameter for each option
+    *,
+    source: Annotated[
+        str | None,
+        typer.Argument(help="A layer spec (.yaml). Without one: the primer's layer."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:KEY=VALUE,…]",
+            help="A variant beside standard, such as atrous:rate=4. Repeatable.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB", help="Rewrite only layers of these names.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB", help="Leave layers of these names as they are.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer", help="Show the layers too.", rich_help_panel=_WHAT)
+    ] = False,
+    batch: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Inputs at once.", rich_help_panel=_WHAT)
+    ] = 1,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure/--no-measure", help="Execute and time.", rich_help_panel=_WHERE),
+    ] = True,
+    device: Annotated[Device, typer.Option(help="Where to run.", rich_help_panel=_WHERE)] = "cpu",
+    dtype: Annotated[
+        Dtype, typer.Option(help="Type of weights and activations.", rich_help_panel=_WHERE)
+    ] = "float32",
+    memory_format: Annotated[
+        MemoryFormat, typer.Option(help="Order in memory.", rich_help_panel=_WHERE)
+    ] = "contiguous",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=4096, help="Threads; torch's choice.", rich_help_panel=_WHERE),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=86_400,
+            help="Time budget; 0.75 a variant, more for slow ones.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    delta: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Changes below this share are 'same'.", rich_help_panel=_WHERE
+        ),
+    ] = 0.03,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=2**63 - 1, help="Of weights and order.", rich_help_panel=_WHERE),
+    ] = 0,
+    cuda_graph: Annotated[
+        bool,
+        typer.Option("--cuda-graph", help="Replay a CUDA graph.", rich_help_panel=_WHERE),
+    ] = False,
+    format: Format = "table",  # noqa: A002  the option's name
+    output: Output = None,
+) -> int:
+    """Variants side by side: what each costs, what it saves on paper and what it saves here.
+
+    convcost compare
+
+    convcost compare configs/aspp.yaml --variant separable --per-layer
+    """
+    from convcost.cli.streams import parse_copies, progress, show
+    from convcost.workflows.compare import CompareRequest, compare
+
+    copies = parse_copies(output or ())
+    settings = Settings(device, dtype, memory_format, threads, seconds, delta, seed, cuda_graph)
+    request = CompareRequest(
+        source=source,
+        variants=tuple(map(_variant, variant or ())),
+        only=tuple(only or ()),
+        keep=tuple(keep or ()),
+        batch=batch,
+        per_layer=per_layer,
+        measure=measure,
+        settings=settings,
+    )
+    with progress() as notify:
+        report = compare(request, notify)
+    show(report, format, copies)
+    return 2 if report.interrupted else 0
+
+
+def _variant(text: str) -> Variant:
+    from convcost.variants import parse_variant
+
+    try:
+        return parse_variant(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--variant") from None

@@ -1,0 +1,24 @@
+"""``convcost schema``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+
+def command(
+    *,
+    kind: Annotated[Literal["spec", "report"], typer.Argument(help="Which schema.")],
+) -> None:
+    """The JSON Schema of layer specs or of reports, for editors and other programs.
+
+    convcost schema spec > spec.schema.json
+
+    convcost schema report
+    """
+    from convcost.workflows.schemas import SCHEMAS
+
+    sys.stdout.write(json.dumps(SCHEMAS[kind](), indent=2) + "\n")

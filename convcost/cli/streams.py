@@ -1,0 +1,121 @@
+"""Standard output, standard error and files."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from convcost.errors import ConvcostError
+from convcost.render import FORMATS, format_of, render
+from convcost.report import Report
+
+PIPE_WIDTH = 120
+
+
+class Copy(NamedTuple):
+    """A file that the report is also written to."""
+
+    format: str
+    file: Path
+
+
+def parse_copies(texts: Sequence[str]) -> list[Copy]:
+    """The copies that ``--output [FORMAT:]FILE`` asks for, checked before any work is done.
+
+    Raises:
+        ConvcostError: no such format, or the file can't be written there.
+    """
+    return [_parse_copy(text) for text in texts]
+
+
+def _parse_copy(text: str) -> Copy:
+    head, colon, rest = text.partition(":")
+    name, file = (head, rest) if colon and head in FORMATS else (format_of(text), text)
+    path = Path(file)
+    if not path.parent.is_dir():
+        raise ConvcostError(f"{file}: there is no folder {path.parent}", "make it first")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ConvcostError(f"{file}: can't be written there")
+    return Copy(name, path)
+
+
+def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: A002
+    """Writes a report to standard output and its copies, and its notices to standard error."""
+    for copy in copies:
+        _write(copy.file, render(report, copy.format))
+    for notice in report.notices:
+        print(f"note: {notice}", file=sys.stderr)  # noqa: T201
+    if format == "table":
+        _print_table(report)
+    else:
+        sys.stdout.write(render(report, format))
+
+
+def _print_table(report: Report) -> None:
+    from rich.console import Console
+
+    from convcost.render.table import TableView
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    Console(width=width, highlight=False).print(TableView(report))
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes the whole file or nothing: a new file takes the old one's place when complete."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as new:
+            new.write(text)
+        Path(new.name).chmod(0o666 & ~_umask())
+        Path(new.name).replace(path)
+    except OSError as error:
+        with suppress(OSError, NameError):
+            Path(new.name).unlink()
+        raise ConvcostError(f"{path}: can't be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def print_error(message: str, hint: str) -> None:
+    """Tells on standard error what stopped the work and what to do."""
+    first, *rest = message.splitlines() or [""]
+    lines = [f"error: {first}", *(f"       {line}" for line in rest)]
+    if hint:
+        lines.append(f"  hint: {hint}")
+    with suppress(BrokenPipeError):
+        print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, float | None], None]]:
+    """A function that shows on a terminal's standard error what is done and how far it is."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(20),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("starting", total=None)
+
+        def notify(doing: str, share: float | None) -> None:
+            total = None if share is None else 1.0
+            bars.update(task, description=doing, total=total, completed=min(share or 0.0, 1.0))
+
+        yield notify

@@ -1,0 +1,185 @@
+"""What a compare report says in words and cells, shared by the table and markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from convcost.ops import format_shape
+from convcost.report import METRICS, Report, Row, Unit, Value, number
+from convcost.units import (
+    format_bytes,
+    format_count,
+    format_digits,
+    format_factor,
+    format_percent,
+    format_seconds,
+    format_seconds_range,
+)
+
+_UNITS: dict[Unit, Callable[[float], str]] = {
+    "count": format_count,
+    "bytes": format_bytes,
+    "seconds": format_seconds,
+    "share": format_percent,
+    "factor": format_factor,
+    "intensity": format_digits,
+}
+
+
+class Cell(NamedTuple):
+    """What a row has in a column; the detail may stand below."""
+
+    main: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, self))
+
+
+class Column(NamedTuple):
+    """One column: its header, what each row has in it, and its side."""
+
+    header: str
+    cell: Callable[[Row], Cell]
+    right: bool = True
+
+
+def format_value(key: str, value: Value | None) -> str:
+    """A value in its metric's unit; ``?`` where it isn't known, with a sign where it is a bound."""
+    if value is None:
+        return ""
+    if value.value is None:
+        return "?"
+    sign = {"lower_bound": "≥ ", "upper_bound": "≤ "}.get(value.status, "")
+    if isinstance(value.value, tuple):
+        return sign + "×".join(str(size) for size in value.value)
+    if isinstance(value.value, str):
+        return sign + value.value
+    return sign + _UNITS[METRICS[key].unit](value.value)
+
+
+def summary_columns(report: Report) -> list[Column]:
+    """The columns of variants side by side, as far as the report has values for them."""
+    columns = [Column("variant", _variant, right=False)]
+    if any(row.values["convolutions"].value != 1 for row in report.rows):
+        columns.append(Column("rewritten", _rewritten))
+    columns += [
+        Column(METRICS["receptive_field"].label, _field),
+        _plain("parameters"),
+        Column(METRICS["multiplications"].label, _multiplications),
+    ]
+    if any("latency" in row.values for row in report.rows):
+        columns.append(Column(METRICS["latency"].label, _latency))
+    columns.append(Column(METRICS["multiplications_ratio"].label, _on_paper))
+    if any("latency_ratio" in row.values for row in report.rows):
+        columns.append(Column(METRICS["latency_ratio"].label, _here))
+    return columns
+
+
+def layer_columns() -> list[Column]:
+    """The columns of single layers."""
+    return [
+        Column("layer", lambda row: Cell(row.name), right=False),
+        Column("op", lambda row: Cell(row.op), right=False),
+        Column("output", lambda row: Cell(format_shape(row.output_shape[1:]))),
+        Column(METRICS["receptive_field"].label, _field),
+        _plain("effective_stride"),
+        _plain("parameters"),
+        _plain("multiplications"),
+        _plain("activation_bytes"),
+        _plain("arithmetic_intensity"),
+    ]
+
+
+def title(report: Report) -> str:
+    """What was compared: ``primer: input 1×3×12×12, output 1×256×8×8``."""
+    shapes = " and ".join(map(format_shape, report.input))
+    return (
+        f"{report.rows[0].name}: input {shapes}, output {format_shape(report.rows[0].output_shape)}"
+    )
+
+
+def footnotes(report: Report) -> Iterator[str]:
+    """How the numbers came about, in one line, and the meaning of the marks that are used."""
+    env = report.environment
+    if "processor" in env:
+        yield (
+            f"{env['processor']}, {env['device']}, {env['threads']} threads, {env['dtype']}, "
+            f"{env['memory_format']}, torch {env['torch']}; {env['rounds']} rounds, "
+            "99 % intervals in brackets"
+        )
+    marks = {_mark(row) for row in report.rows}
+    if "✓" in marks:
+        yield "✓ fvcore counts the same"
+    for row in report.rows:
+        second = row.values.get("fvcore_multiplications")
+        if second is not None and second.reason:
+            yield f"≠ {row.variant}: {second.reason}"
+
+
+def _plain(key: str) -> Column:
+    return Column(METRICS[key].label, lambda row: Cell(format_value(key, row.values.get(key))))
+
+
+def _variant(row: Row) -> Cell:
+    name, colon, options = row.variant.partition(":")
+    return Cell(name + colon, options)
+
+
+def _rewritten(row: Row) -> Cell:
+    rewritten, all_of_them = row.values["rewritten"], row.values["convolutions"]
+    return Cell(f"{rewritten.value} of {all_of_them.value}")
+
+
+def _field(row: Row) -> Cell:
+    field, density = row.values["receptive_field"], row.values["receptive_field_density"]
+    text = format_value("receptive_field", field)
+    if isinstance(density.value, float) and density.value < 1:
+        return Cell(f"{text},", f"{format_percent(density.value)} seen")
+    return Cell(text)
+
+
+def _multiplications(row: Row) -> Cell:
+    text = format_value("multiplications", row.values["multiplications"])
+    return Cell(f"{text} {_mark(row)}".rstrip())
+
+
+def _mark(row: Row) -> str:
+    second = row.values.get("fvcore_multiplications")
+    if second is None:
+        return ""
+    return "✓" if second.value == row.values["multiplications"].value else "≠"
+
+
+def _latency(row: Row) -> Cell:
+    value = row.values["latency"]
+    text = format_value("latency", value)
+    if value.low is None or value.high is None:
+        return Cell(text)
+    return Cell(text, f"[{format_seconds_range(value.low, value.high, number(value))}]")
+
+
+def _on_paper(row: Row) -> Cell:
+    if row.variant == "standard":
+        return Cell("–")
+    return Cell(*compared(row.values["multiplications_ratio"], "fewer", "more").split())
+
+
+def _here(row: Row) -> Cell:
+    verdict = row.values.get("verdict")
+    if verdict is None:
+        return Cell("–")
+    if verdict.value in ("faster", "slower"):
+        return Cell(*compared(row.values["latency_ratio"], "faster", "slower").split())
+    return Cell(str(verdict.value))
+
+
+def compared(ratio: Value, below: str, above: str) -> str:
+    """A ratio in words: ``22.8× fewer``, ``1.3× more``, ``same``."""
+    if ratio.value is None:
+        return "?"
+    share = number(ratio)
+    if share == 1:
+        return "same"
+    return f"{format_factor(1 / share)} {below}" if share < 1 else f"{format_factor(share)} {above}"

@@ -1,0 +1,52 @@
+"""One line per row, for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from convcost.report import METRICS, Report, Row, Value
+
+_INTERVAL = ("low", "high")
+
+
+def render(report: Report) -> str:
+    """``report``'s rows and layers as CSV; what isn't known is an empty field."""
+    rows = [*report.rows, *report.layers]
+    keys = [key for key in METRICS if any(key in row.values for row in rows)]
+    measured = [k for k in keys if any(_has_interval(row.values.get(k)) for row in rows)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*("name", "variant", "op", "output_shape"), *_headers(keys, measured)])
+    writer.writerows([*_head(row), *_fields(row, keys, measured)] for row in rows)
+    return text.getvalue()
+
+
+def _headers(keys: list[str], measured: list[str]) -> Iterator[str]:
+    for key in keys:
+        yield key
+        if key in measured:
+            yield from (f"{key}_{end}" for end in _INTERVAL)
+
+
+def _head(row: Row) -> list[str]:
+    return [row.name, row.variant, row.op, _text(row.output_shape)]
+
+
+def _fields(row: Row, keys: list[str], measured: list[str]) -> Iterator[str]:
+    for key in keys:
+        value = row.values.get(key)
+        yield _text(value.value if value else None)
+        if key in measured:
+            yield from (_text(getattr(value, end) if value else None) for end in _INTERVAL)
+
+
+def _has_interval(value: Value | None) -> bool:
+    return value is not None and value.rounds is not None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return "" if value is None else str(value)

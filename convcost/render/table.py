@@ -1,0 +1,102 @@
+"""The table for a terminal, by rich."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from convcost.render.cells import Column, footnotes, layer_columns, summary_columns, title
+from convcost.render.sentences import sentences
+from convcost.report import METRICS, Report, Row
+
+WIDTH = 120
+_VERDICT_STYLES = {"faster": "green", "slower": "red", "inconclusive": "yellow"}
+
+
+def render(report: Report) -> str:
+    """``report`` as plain text, 120 columns wide."""
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
+    with console.capture() as captured:
+        console.print(TableView(report))
+    return captured.get()
+
+
+class TableView:
+    """A report as rich shows it, in whatever width there is."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        report = self._report
+        yield from (Text(title(report), style="bold"), "")
+        yield _fitting(summary_columns(report), report.rows, console, options)
+        yield ""
+        for variant, sentence in sentences(report):
+            yield Text.assemble((variant, "bold"), ": ", sentence)
+        for finding in report.findings:
+            where = f"{finding.name}, {finding.variant}"
+            yield Text(f"finding: {where}: {finding.message}", style="red")
+        for note in footnotes(report):
+            yield Text(note, style="dim")
+        yield from self._layers(console, options)
+
+    def _layers(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        for row in self._report.rows:
+            layers = [layer for layer in self._report.layers if layer.variant == row.variant]
+            if layers:
+                yield from ("", Text(row.variant, style="bold"), "")
+                yield _fitting(layer_columns(), layers, console, options)
+
+
+def _fitting(
+    columns: Sequence[Column], rows: Sequence[Row], console: Console, options: ConsoleOptions
+) -> RenderableType:
+    """One line per row, or details below, or one block per row: the widest form that fits."""
+    unbounded = options.update(max_width=10_000)
+    for table in (_table(columns, rows, " "), _table(columns, rows, "\n")):
+        if Measurement.get(console, unbounded, table).maximum <= options.max_width:
+            return table
+    return _blocks(columns, rows)
+
+
+def _table(columns: Sequence[Column], rows: Iterable[Row], between: str) -> Table:
+    """A table with a blank or a line break ``between`` the parts of headers and cells."""
+    gap = 2 if between == " " else 1
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
+    for column in columns:
+        header = column.header.replace(" ", between)
+        if between == "\n":
+            header = header.replace("multipl", "multi-\npl")
+        table.add_column(Text(header), justify="right" if column.right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_text(column, row, between) for column in columns))
+    return table
+
+
+def _blocks(columns: Sequence[Column], rows: Iterable[Row]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", overflow="fold")
+    table.add_column(overflow="fold")
+    for number, row in enumerate(rows):
+        if number:
+            table.add_row()
+        for column in columns:
+            table.add_row(Text(column.header), _text(column, row, " "))
+    return table
+
+
+def _text(column: Column, row: Row, between: str) -> Text:
+    main, detail = column.cell(row)
+    separator = "" if main.endswith(":") and between == " " else between
+    text = Text.assemble(main, (separator + detail if detail else "", "dim"))
+    if column.header == METRICS["latency_ratio"].label and "verdict" in row.values:
+        text.stylize(_VERDICT_STYLES.get(str(row.values["verdict"].value), ""))
+    return text
