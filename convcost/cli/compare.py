@@ -91,9 +91,9 @@ def command(  # noqa: PLR0913  one parameter for each option
 ) -> int:
     """Variants side by side: what each costs, what it saves on paper and what it saves here.
 
-    convcost compare
+    $ convcost compare
 
-    convcost compare configs/aspp.yaml --variant separable --per-layer
+    $ convcost compare configs/aspp.yaml --variant separable --per-layer
     """
     from convcost.cli.streams import parse_copies, progress, show
     from convcost.workflows.compare import CompareRequest, compare

@@ -19,9 +19,9 @@ def command(
 ) -> None:
     """A saved report in any format; nothing is run.
 
-    convcost render saved.json
+    $ convcost render saved.json
 
-    convcost render saved.json --format markdown --output saved.csv
+    $ convcost render saved.json --format markdown --output saved.csv
     """
     from convcost.cli.streams import parse_copies, show
     from convcost.sources.saved import load_report

@@ -15,9 +15,9 @@ def command(
 ) -> None:
     """The JSON Schema of layer specs or of reports, for editors and other programs.
 
-    convcost schema spec > spec.schema.json
+    $ convcost schema spec > spec.schema.json
 
-    convcost schema report
+    $ convcost schema report
     """
     from convcost.workflows.schemas import SCHEMAS
 

@@ -28,13 +28,14 @@ _UNITS: dict[Unit, Callable[[float], str]] = {
 
 
 class Cell(NamedTuple):
-    """What a row has in a column; the detail may stand below."""
+    """What a row has in a column; the detail stands behind, after a blank, or below."""
 
     main: str
     detail: str = ""
+    glue: str = " "
 
     def __str__(self) -> str:
-        return " ".join(filter(None, self))
+        return self.main + self.glue + self.detail if self.detail else self.main
 
 
 class Column(NamedTuple):
@@ -124,7 +125,7 @@ def _plain(key: str) -> Column:
 
 def _variant(row: Row) -> Cell:
     name, colon, options = row.variant.partition(":")
-    return Cell(name + colon, options)
+    return Cell(name + colon, options, glue="")
 
 
 def _rewritten(row: Row) -> Cell:

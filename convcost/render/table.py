@@ -94,9 +94,9 @@ def _blocks(columns: Sequence[Column], rows: Iterable[Row]) -> Table:
 
 
 def _text(column: Column, row: Row, between: str) -> Text:
-    main, detail = column.cell(row)
-    separator = "" if main.endswith(":") and between == " " else between
-    text = Text.assemble(main, (separator + detail if detail else "", "dim"))
+    cell = column.cell(row)
+    glue = between if between == "\n" else cell.glue
+    text = Text.assemble(cell.main, (glue + cell.detail if cell.detail else "", "dim"))
     if column.header == METRICS["latency_ratio"].label and "verdict" in row.values:
         text.stylize(_VERDICT_STYLES.get(str(row.values["verdict"].value), ""))
     return text

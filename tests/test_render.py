@@ -1,0 +1,241 @@
+"""One literal report, one full expected text for each format."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from convcost import ConvcostError, Finding, Report, Row, Value, load, render
+from convcost.render import FORMATS, format_of
+
+
+def exact(value: object) -> Value:
+    return Value("exact", value)  # type: ignore[arg-type]
+
+
+def row(variant: str, **values: Value) -> Row:
+    common = {"convolutions": exact(1), "rewritten": exact(int(variant != "standard"))}
+    return Row("primer", variant, "conv", "", (1, 256, 8, 8), {**common, **values})
+
+
+REPORT = Report(
+    kind="compare",
+    source="primer.yaml",
+    input=((1, 3, 12, 12),),
+    environment={
+        "processor": "A processor",
+        "device": "cpu",
+        "threads": 2,
+        "dtype": "float32",
+        "memory_format": "contiguous",
+        "torch": "2.13.0",
+        "rounds": 40,
+        "delta": 0.03,
+    },
+    rows=(
+        row(
+            "standard",
+            receptive_field=exact((5, 5)),
+            receptive_field_density=exact(1.0),
+            parameters=exact(19_456),
+            multiplications=exact(1_228_800),
+            fvcore_multiplications=exact(1_228_800),
+            multiplications_ratio=exact(1.0),
+            latency=Value("measured", 72.4e-6, 71.0e-6, 73.0e-6, 0.99, 40, 70e-6),
+        ),
+        row(
+            "atrous:rate=2",
+            receptive_field=exact((9, 9)),
+            receptive_field_density=exact(25 / 81),
+            parameters=exact(19_456),
+            multiplications=exact(1_228_800),
+            fvcore_multiplications=Value("exact", 0, reason="fvcore counts 0 for string padding"),
+            multiplications_ratio=exact(1.0),
+            latency=Value("measured", 73.1e-6, 71.5e-6, 75.0e-6, 0.99, 40, 70e-6),
+            latency_ratio=Value("measured", 1.01, 0.98, 1.05, 0.9967, 40, 0.97),
+            verdict=Value("measured", "inconclusive"),
+            smallest_change=Value("measured", 0.1),
+        ),
+        row(
+            "separable",
+            receptive_field=exact((5, 5)),
+            receptive_field_density=exact(1.0),
+            parameters=exact(1_099),
+            multiplications=exact(53_952),
+            fvcore_multiplications=exact(53_952),
+            multiplications_ratio=exact(53_952 / 1_228_800),
+            latency=Value("measured", 88.0e-6, 87.0e-6, 89.0e-6, 0.99, 40, 80e-6),
+            latency_ratio=Value("measured", 1.22, 1.2, 1.24, 0.9967, 40, 1.1),
+            verdict=Value("measured", "slower"),
+            smallest_change=Value("measured", 0.06),
+        ),
+    ),
+    findings=(Finding("primer", "separable", "multiplications", "an <odd> | count"),),
+    notices=("a notice",),
+)
+
+TABLE = """\
+primer: input 1×3×12×12, output 1×256×8×8
+
+variant        receptive field  parameters  multiplications              latency     on paper          here
+standard                   5×5      19.5 k         1.23 M ✓  72.4 µs [71.0–73.0]            –             –
+atrous:rate=2   9×9, 31 % seen      19.5 k         1.23 M ≠  73.1 µs [71.5–75.0]         same  inconclusive
+separable                  5×5       1,099         54.0 k ✓  88.0 µs [87.0–89.0]  22.8× fewer  1.22× slower
+
+atrous:rate=2: on paper as many multiplications over a field of 9×9 in place of 5×5; here inconclusive (0.980× to 1.05×
+of standard's time): this run could only have seen a change of 10 % or more.
+separable: on paper 22.8× fewer multiplications (54.0 k for 1.23 M); here 1.22× slower (1.20× to 1.24× of standard's
+time); the saving on paper does not arrive.
+finding: primer, separable: an <odd> | count
+A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds, 99 % intervals in brackets
+✓ fvcore counts the same
+≠ atrous:rate=2: fvcore counts 0 for string padding
+"""  # noqa: E501  as wide as it is printed
+
+MARKDOWN = """\
+**primer: input 1×3×12×12, output 1×256×8×8**
+
+| variant | receptive field | parameters | multiplications | latency | on paper | here |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| standard | 5×5 | 19.5 k | 1.23 M ✓ | 72.4 µs \\[71.0–73.0\\] | – | – |
+| atrous:rate=2 | 9×9, 31 % seen | 19.5 k | 1.23 M ≠ | 73.1 µs \\[71.5–75.0\\] | same | inconclusive |
+| separable | 5×5 | 1,099 | 54.0 k ✓ | 88.0 µs \\[87.0–89.0\\] | 22.8× fewer | 1.22× slower |
+
+- **atrous:rate=2**: on paper as many multiplications over a field of 9×9 in place of 5×5; here \
+inconclusive (0.980× to 1.05× of standard's time): this run could only have seen a change of 10 % \
+or more.
+- **separable**: on paper 22.8× fewer multiplications (54.0 k for 1.23 M); here 1.22× slower \
+(1.20× to 1.24× of standard's time); the saving on paper does not arrive.
+- **finding**: primer, separable: an \\<odd\\> \\| count
+
+A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds, 99 % intervals in brackets
+
+✓ fvcore counts the same
+
+≠ atrous:rate=2: fvcore counts 0 for string padding
+"""  # noqa: E501  as wide as it is written
+
+CSV = """\
+name,variant,op,output_shape,receptive_field,receptive_field_density,parameters,multiplications,\
+fvcore_multiplications,convolutions,rewritten,latency,latency_low,latency_high,\
+multiplications_ratio,latency_ratio,latency_ratio_low,latency_ratio_high,verdict,smallest_change
+primer,standard,conv,1x256x8x8,5x5,1.0,19456,1228800,1228800,1,0,7.24e-05,7.1e-05,7.3e-05,1.0,,,,,
+primer,atrous:rate=2,conv,1x256x8x8,9x9,0.30864197530864196,19456,1228800,0,1,1,7.31e-05,\
+7.15e-05,7.5e-05,1.0,1.01,0.98,1.05,inconclusive,0.1
+primer,separable,conv,1x256x8x8,5x5,1.0,1099,53952,53952,1,1,8.8e-05,8.7e-05,8.9e-05,\
+0.04390625,1.22,1.2,1.24,slower,0.06
+"""
+
+
+def without_trailing_blanks(text: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def test_table() -> None:
+    assert without_trailing_blanks(render(REPORT, "table")) == TABLE
+
+
+def test_markdown() -> None:
+    assert render(REPORT, "markdown") == MARKDOWN
+
+
+def test_csv() -> None:
+    assert render(REPORT, "csv") == CSV
+
+
+def test_json_is_the_contract() -> None:
+    data = json.loads(render(REPORT, "json"))
+    assert data["schema_version"] == 1
+    assert data["kind"] == "compare"
+    assert data["input"] == [[1, 3, 12, 12]]
+    values = data["rows"][1]["values"]
+    assert values["receptive_field"] == {"status": "exact", "value": [9, 9]}
+    assert values["latency"] == {
+        "status": "measured",
+        "value": 73.1e-6,
+        "low": 71.5e-6,
+        "high": 75.0e-6,
+        "confidence": 0.99,
+        "rounds": 40,
+        "minimum": 70e-6,
+    }
+    assert data["findings"] == [
+        {
+            "name": "primer",
+            "variant": "separable",
+            "metric": "multiplications",
+            "message": "an <odd> | count",
+        }
+    ]
+
+
+def test_too_few_rounds_leave_null_ends_in_the_json() -> None:
+    value = Value("measured", 1.0, None, None, 0.99, 3, 0.9)
+    assert value.to_dict()["low"] is None
+    assert value.to_dict()["high"] is None
+
+
+def test_a_saved_report_comes_back_the_same(tmp_path: Path) -> None:
+    saved = tmp_path / "saved.json"
+    saved.write_text(REPORT.to_json(), encoding="utf-8")
+    assert load(str(saved)) == REPORT
+
+
+def shown(report: Path, columns: int) -> str:
+    result = subprocess.run(
+        [sys.executable, "-m", "convcost", "render", str(report)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": str(columns), "PATH": "", "PYTHONIOENCODING": "utf-8"},
+    )
+    return without_trailing_blanks(result.stdout)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "saved.json"
+    path.write_text(REPORT.to_json(), encoding="utf-8")
+    return path
+
+
+def test_eighty_columns_put_details_below(saved: Path) -> None:
+    assert shown(saved, 80).splitlines()[2:11] == [
+        "          receptive                multi-                on",
+        "variant       field parameters plications     latency paper         here",
+        "standard        5×5     19.5 k   1.23 M ✓     72.4 µs     –            –",
+        "                                          [71.0–73.0]",
+        "atrous:        9×9,     19.5 k   1.23 M ≠     73.1 µs  same inconclusive",
+        "rate=2    31 % seen                       [71.5–75.0]",
+        "separable       5×5      1,099   54.0 k ✓     88.0 µs 22.8×        1.22×",
+        "                                          [87.0–89.0] fewer       slower",
+        "",
+    ]
+
+
+def test_forty_columns_make_a_block_of_each_row(saved: Path) -> None:
+    assert shown(saved, 40).splitlines()[3:11] == [
+        "variant          standard",
+        "receptive field  5×5",
+        "parameters       19.5 k",
+        "multiplications  1.23 M ✓",
+        "latency          72.4 µs [71.0–73.0]",
+        "on paper         –",
+        "here             –",
+        "",
+    ]
+
+
+def test_each_suffix_tells_a_known_format() -> None:
+    suffixes = (".txt", ".json", ".csv", ".md")
+    assert {format_of(f"report{suffix}") for suffix in suffixes} == set(FORMATS)
+
+
+def test_an_unknown_format_names_the_known_ones() -> None:
+    with pytest.raises(ConvcostError) as error:
+        render(REPORT, "pdf")
+    assert error.value.hint == "formats: table, json, csv, markdown"
