@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from convcost.ops import Input, Op, Shape, parameter_shapes
+from convcost.ops import Flatten, Input, Layer, Op, Shape, parameter_shapes
 
 
 class Parameter(NamedTuple):
@@ -13,6 +13,7 @@ class Parameter(NamedTuple):
 
     name: str
     shape: Shape
+    itemsize: int = 4
 
     @property
     def size(self) -> int:
@@ -23,7 +24,9 @@ class Parameter(NamedTuple):
 class Node(NamedTuple):
     """One op at work: ``inputs`` are indexes of earlier nodes, ``shape`` is the output's.
 
-    ``shares`` is the index of the node whose storage the output is a view of.
+    ``itemsize`` is the bytes of one scalar of the output; ``shares`` the index of the node whose
+    storage it is a view of, or is written into. ``module`` is the path of the module that ran it,
+    ``call`` the number of that module's call.
     """
 
     name: str
@@ -31,49 +34,51 @@ class Node(NamedTuple):
     inputs: tuple[int, ...]
     shape: Shape
     parameters: tuple[Parameter, ...] = ()
+    itemsize: int = 4
     shares: int | None = None
+    module: str = ""
+    call: int = 0
 
 
 class Graph(NamedTuple):
-    """Nodes in topological order; the last one is the output.
-
-    ``itemsize`` is the bytes of one scalar, activations and parameters alike.
-    """
+    """Nodes in topological order; ``output`` is the index of the (first) output."""
 
     name: str
     nodes: tuple[Node, ...]
-    itemsize: int = 4
+    output: int
 
 
 class GraphBuilder:
-    """Collects nodes and works out their shapes, parameters and storage."""
+    """Collects layers and works out their shapes, parameters and storage."""
 
     def __init__(self, name: str, itemsize: int = 4) -> None:
         self._name = name
         self._itemsize = itemsize
         self._nodes: list[Node] = []
 
-    @classmethod
-    def like(cls, graph: Graph) -> Self:
-        """An empty builder for a rewrite of ``graph``."""
-        return cls(graph.name, graph.itemsize)
-
     def add_input(self, shape: Shape) -> int:
         """Adds the input and returns its index."""
         return self.add("input", Input(shape))
 
-    def add(self, name: str, op: Op, *inputs: int) -> int:
-        """Adds a node and returns its index.
+    def add(self, name: str, op: Layer, *inputs: int) -> int:
+        """Adds a layer and returns its index.
 
         Raises:
-            ShapeError: the op can't take the shapes of its inputs.
+            ShapeError: the layer can't take the shapes of its inputs.
         """
         shape = op.output_shape(*(self._nodes[i].shape for i in inputs))
         parameters = tuple(
-            Parameter(f"{name}.{key}", size) for key, size in parameter_shapes(op).items()
+            Parameter(f"{name}.{key}", size, self._itemsize)
+            for key, size in parameter_shapes(op).items()
         )
-        shares = inputs[0] if op.kind == "flatten" else None
-        self._nodes.append(Node(name, op, inputs, shape, parameters, shares))
+        shares = inputs[0] if isinstance(op, Flatten) else None
+        self._nodes.append(Node(name, op, inputs, shape, parameters, self._itemsize, shares, name))
+        return len(self._nodes) - 1
+
+    def copy(self, node: Node, *inputs: int) -> int:
+        """Adds a node of another graph, whose inputs are now at these indexes."""
+        shares = node.shares if node.shares is None else inputs[0]
+        self._nodes.append(node._replace(inputs=inputs, shares=shares))
         return len(self._nodes) - 1
 
     def shape(self, index: int) -> Shape:
@@ -81,5 +86,5 @@ class GraphBuilder:
         return self._nodes[index].shape
 
     def build(self) -> Graph:
-        """The graph of all nodes added so far."""
-        return Graph(self._name, tuple(self._nodes), self._itemsize)
+        """The graph of all nodes added so far; the last one is the output."""
+        return Graph(self._name, tuple(self._nodes), len(self._nodes) - 1)

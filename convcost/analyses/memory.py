@@ -6,7 +6,11 @@ from math import prod
 
 from convcost.analyses.multiplications import node_multiplications
 from convcost.graph import Graph, Node
+from convcost.ops import Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused
 from convcost.report import Value, exact
+
+VIEWS = (Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused)
+"""Ops that move nothing where their output shares its input's storage."""
 
 
 def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
@@ -15,7 +19,7 @@ def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]
     Bytes moved are the reads and writes of one pass with cold caches; arithmetic intensity is
     2 * multiplications per byte moved (Williams et al., 'Roofline', CACM 2009).
     """
-    held = [_stored(node, graph) for node in graph.nodes]
+    held = [_stored(node) for node in graph.nodes]
     moved = [_moved(node, graph) for node in graph.nodes]
     work = [node_multiplications(node, graph) for node in graph.nodes]
     rows = [_values(*costs) for costs in zip(held, moved, work, strict=True)]
@@ -31,21 +35,22 @@ def _values(held: int, moved: int, multiplications: int) -> dict[str, Value]:
     }
 
 
-def _stored(node: Node, graph: Graph) -> int:
+def _stored(node: Node) -> int:
     """The bytes of the output; a view stores nothing of its own."""
-    return 0 if node.shares is not None else _size(node, graph)
+    return 0 if node.shares is not None else _size(node)
 
 
-def _size(node: Node, graph: Graph) -> int:
-    return prod(node.shape) * graph.itemsize
+def _size(node: Node) -> int:
+    return prod(node.shape) * node.itemsize
 
 
 def _moved(node: Node, graph: Graph) -> int:
-    if not node.inputs or node.shares is not None:
+    is_view = node.shares is not None and isinstance(node.op, VIEWS)
+    if is_view or not (node.inputs or node.parameters):
         return 0
-    read = sum(_size(graph.nodes[i], graph) for i in node.inputs)
-    weights = sum(p.size for p in node.parameters) * graph.itemsize
-    return read + weights + _size(node, graph)
+    read = sum(_size(graph.nodes[i]) for i in node.inputs)
+    weights = sum(p.size * p.itemsize for p in node.parameters)
+    return read + weights + _size(node)
 
 
 def _peak(graph: Graph, held: list[int]) -> int:

@@ -9,13 +9,18 @@ from convcost.report import Value, exact
 def count_parameters(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
     """``parameters`` and ``parameter_bytes``; a shared one counts where it is used first."""
     seen: set[str] = set()
-    sizes = []
+    rows = []
+    total = total_bytes = 0
     for node in graph.nodes:
-        new = [p for p in node.parameters if p.name not in seen]
-        seen.update(p.name for p in new)
-        sizes.append(sum(p.size for p in new))
-    return [_values(size, graph) for size in sizes], _values(sum(sizes), graph)
+        new = {p.name: p for p in node.parameters if p.name not in seen}
+        seen.update(new)
+        size = sum(p.size for p in new.values())
+        size_bytes = sum(p.size * p.itemsize for p in new.values())
+        total += size
+        total_bytes += size_bytes
+        rows.append(_values(size, size_bytes))
+    return rows, _values(total, total_bytes)
 
 
-def _values(size: int, graph: Graph) -> dict[str, Value]:
-    return {"parameters": exact(size), "parameter_bytes": exact(size * graph.itemsize)}
+def _values(size: int, size_bytes: int) -> dict[str, Value]:
+    return {"parameters": exact(size), "parameter_bytes": exact(size_bytes)}

@@ -196,5 +196,5 @@ MODULES: dict[type, Callable[[Any, ops.Shape], nn.Module]] = {
     ops.Pad: lambda op, _: _Pad(op.padding, op.mode),
     ops.Concat: lambda _, __: _Concat(),
     ops.Flatten: lambda _, __: nn.Flatten(),
-    ops.Reduce: lambda _, shape: _GLOBAL_POOLS[len(shape) - 3](1),
+    ops.GlobalPool: lambda _, shape: _GLOBAL_POOLS[len(shape) - 3](1),
 }

@@ -170,7 +170,7 @@ class LayerKind(NamedTuple):
     """What the YAML may say of a kind, and the op it makes of the first input's shape."""
 
     settings: type[NoSettings]
-    op: Callable[[Any, str, Shape], ops.Op]
+    op: Callable[[Any, str, Shape], ops.Layer]
     takes_many: bool = False
 
 
@@ -195,7 +195,7 @@ KINDS: dict[str, LayerKind] = {
     "conv_transpose": LayerKind(ConvTransposeSettings, _conv_transpose),
     "max_pool": LayerKind(MaxPoolSettings, _pool),
     "avg_pool": LayerKind(AvgPoolSettings, _pool),
-    "global_avg_pool": LayerKind(NoSettings, lambda *_: ops.Reduce()),
+    "global_avg_pool": LayerKind(NoSettings, lambda *_: ops.GlobalPool()),
     "upsample": LayerKind(UpsampleSettings, _upsample),
     "batch_norm": LayerKind(NoSettings, lambda _, __, shape: ops.Norm(shape[1])),
     "add": LayerKind(NoSettings, lambda *_: ops.Elementwise("add"), takes_many=True),

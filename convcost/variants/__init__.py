@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from convcost.ops import Conv, Op, Sizes
+from convcost.ops import Conv, Sizes
 from convcost.variants.atrous import atrous
 from convcost.variants.separable import atrous_separable, separable
 from convcost.variants.standard import standard
 
 Option = int | Sizes
-Block = tuple[tuple[str, Op], ...]
+Block = tuple[tuple[str, Conv], ...]
 """A chain of ops, each with its part's name ('' for a lone one)."""
 
 VARIANTS: dict[str, Callable[..., Block]] = {

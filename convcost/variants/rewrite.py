@@ -53,14 +53,14 @@ def rewrite(graph: Graph, variant: Variant, names: Collection[str]) -> Graph:
     Raises:
         ConvcostError: the variant's options don't fit one of them.
     """
-    builder = GraphBuilder.like(graph)
+    builder = GraphBuilder(graph.name, graph.nodes[0].itemsize)
     indexes: list[int] = []
     for node in graph.nodes:
         inputs = tuple(indexes[i] for i in node.inputs)
         if isinstance(node.op, Conv) and node.name in names:
             indexes.append(_add_block(builder, node, node.op, variant, inputs))
         else:
-            indexes.append(builder.add(node.name, node.op, *inputs))
+            indexes.append(builder.copy(node, *inputs))
     return builder.build()
 
 

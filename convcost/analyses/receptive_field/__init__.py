@@ -15,7 +15,7 @@ from convcost.analyses.receptive_field.describe import describe
 from convcost.analyses.receptive_field.field import Field
 from convcost.analyses.receptive_field.rules import RULES
 from convcost.graph import Graph, Node
-from convcost.ops import Input
+from convcost.ops import Conv, Input
 from convcost.report import Value
 
 
@@ -35,34 +35,53 @@ def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:
 
     Everything after it has no positions left, or has them folded into one dimension.
     """
-    needed = {len(graph.nodes) - 1}
-    for index in range(len(graph.nodes) - 1, -1, -1):
+    needed = {graph.output}
+    for index in range(graph.output, -1, -1):
         field = fields[index]
         if index in needed:
             if isinstance(field, str) or field.has_positions:
                 return index
             needed.update(graph.nodes[index].inputs)
-    return len(graph.nodes) - 1
+    return graph.output
 
 
 def _propagate(graph: Graph) -> list[Field | str]:
     """One field per node, or the reason why it isn't known."""
+    axes = _input_axes(graph)
     fields: list[Field | str] = []
     for node in graph.nodes:
-        fields.append(_field(node, fields, graph))
+        if isinstance(node.op, Input):
+            fields.append(_input_field(node, axes))
+        else:
+            fields.append(_field(node, fields, graph))
     return fields
 
 
+def _input_axes(graph: Graph) -> int:
+    """How many of the input's last dimensions are spatial: what its first convolution says."""
+    for node in graph.nodes:
+        if isinstance(node.op, Conv):
+            return len(node.op.kernel_size)
+    ranks = [len(node.shape) for node in graph.nodes if isinstance(node.op, Input)]
+    return max(0, max(ranks, default=0) - 2)
+
+
+def _input_field(node: Node, axes: int) -> Field:
+    rank = len(node.shape)
+    return Field.of_input(rank, axes) if 0 < axes < rank else Field.of_nothing(rank)
+
+
 def _field(node: Node, fields: Sequence[Field | str], graph: Graph) -> Field | str:
-    if isinstance(node.op, Input):
-        return Field.of_input(len(node.shape) - 2)
     known: list[Field] = []
     for index in node.inputs:
         field = fields[index]
         if isinstance(field, str):
             return field
         known.append(field)
+    if not any(field.boxes for field in known):
+        return Field.of_nothing(len(node.shape))
+    shapes = [graph.nodes[i].shape for i in node.inputs]
     try:
-        return RULES[type(node.op)](node.op, known, [graph.nodes[i].shape for i in node.inputs])
+        return RULES[type(node.op)](node.op, known, [*shapes, node.shape])
     except UnknownFieldError as error:
         return f"at {node.name}: {error}"

@@ -105,6 +105,31 @@ def _linear_taps(step: int, per: int, offset: int, output: int) -> range:
     return range(source, source + 1 + (fraction > 0))
 
 
+def repeat(axis: AxisField, times: int) -> AxisField:
+    """``times`` outputs for each input: pixel shuffle, nearest upsampling."""
+    return gather(axis, 1, times, lambda output: range(output // times, output // times + 1))
+
+
+def adaptive(axis: AxisField, size: int, new_size: int) -> AxisField:
+    """An adaptive pool: output ``o`` sees inputs ``floor(o n / m)`` to ``ceil((o + 1) n / m)``."""
+    if new_size == 1:
+        return POOLED
+    common = gcd(size, new_size)
+
+    def taps(output: int) -> range:
+        return range(output * size // new_size, -(-(output + 1) * size // new_size))
+
+    return gather(axis, size // common, new_size // common, taps)
+
+
+def at_position(axis: AxisField, position: int) -> AxisField:
+    """What the one output at ``position`` sees; there is no stride any more."""
+    if axis.phases is None:
+        return POOLED
+    times, phase = divmod(position, axis.period)
+    return AxisField(0, 1, (shift(axis.phases[phase], times * axis.jump),))
+
+
 def gather(axis: AxisField, step: int, per: int, taps: Callable[[int], Iterable[int]]) -> AxisField:
     """Any op along one axis whose ``taps`` repeat: ``taps(o + per) = taps(o) + step``.
 

@@ -39,6 +39,8 @@ def describe(field: Field | str) -> dict[str, Value]:
     """The values of one field; a text is the reason why it isn't known."""
     if isinstance(field, str):
         return dict.fromkeys(KEYS, unavailable(field))
+    if not field.boxes:
+        return dict.fromkeys(KEYS, unavailable("it doesn't depend on the input's positions"))
     axes = [_view(boxes) for boxes in zip(*field.boxes, strict=True)]
     seen = [None if axis.parts is None else union(axis.parts) for axis in axes]
     values = (
@@ -48,7 +50,16 @@ def describe(field: Field | str) -> dict[str, Value]:
         _density(axes, seen),
         _per_axis([None if s is None else largest_hole(s) for s in seen]),
     )
-    return dict(zip(KEYS, values, strict=True))
+    found = dict(zip(KEYS, values, strict=True))
+    return {**found, **_bounded(found, field)} if field.bounds else found
+
+
+def _bounded(found: dict[str, Value], field: Field) -> dict[str, Value]:
+    """The values that are only bounds, or not known at all, where an axis is only bounded."""
+    reason = "; ".join(dict.fromkeys(field.bounds.values()))
+    span = Value("upper_bound", found["receptive_field"].value, reason=reason)
+    unknown = dict.fromkeys(KEYS[2:], unavailable(reason))
+    return {**unknown, "receptive_field": span}
 
 
 def _view(boxes: Sequence[AxisField]) -> _Axis:

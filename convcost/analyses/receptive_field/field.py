@@ -2,48 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from convcost.analyses.receptive_field.axis import IDENTITY, POOLED, AxisField, covers, join
+from convcost.analyses.receptive_field.axis import (
+    IDENTITY,
+    POOLED,
+    AxisField,
+    covers,
+    join,
+    repeat,
+)
 
 Box = tuple[AxisField, ...]
+
+NO_AXIS = -1
+
+
+class Part(NamedTuple):
+    """What lies along (a part of) a dimension: positions of a spatial axis, or ``NO_AXIS``.
+
+    ``size`` matters where several parts are folded into one dimension. Positions whose order is
+    lost are not ``regular``. ``window_of`` is the axis that a part without one was split from.
+    """
+
+    axis: int
+    size: int = 0
+    regular: bool = True
+    window_of: int = NO_AXIS
+
+
+Dim = tuple[Part, ...]
 
 
 class Field(NamedTuple):
     """What each position of a tensor sees of the graph's input.
 
-    ``dims`` names, for each dimension of the tensor, the input's spatial axes that lie along it
-    (none for batch and channels, several after flattening). Each of the ``boxes`` holds one
-    ``AxisField`` per spatial axis of the input; the field is the union of their products.
+    ``dims`` tells, for each dimension of the tensor, which of the input's spatial axes lie along
+    it: none for batch and channels, several after flattening. Each of the ``boxes`` holds one
+    ``AxisField`` per spatial axis of the input; the field is the union of their products (no boxes:
+    nothing of the input is seen). ``bounds`` gives the reason for each axis that is only bounded.
     """
 
-    dims: tuple[tuple[int, ...], ...]
+    dims: tuple[Dim, ...]
     boxes: tuple[Box, ...]
+    bounds: Mapping[int, str] = {}
 
     @classmethod
-    def of_input(cls, axes: int) -> Field:
-        """The field of the input itself: each position sees itself."""
-        dims = ((), (), *((axis,) for axis in range(axes)))
+    def of_input(cls, rank: int, axes: int) -> Field:
+        """The field of the input itself: each position along its last ``axes`` sees itself."""
+        dims = ((),) * (rank - axes) + tuple((Part(axis),) for axis in range(axes))
         return cls(dims, ((IDENTITY,) * axes,))
+
+    @classmethod
+    def of_nothing(cls, rank: int) -> Field:
+        """The field of a tensor that doesn't depend on the input."""
+        return cls(((),) * rank, ())
 
     @property
     def has_positions(self) -> bool:
         """Whether some axis has a dimension of its own, with a step between its positions."""
-        alone = {axes[0] for axes in self.dims if len(axes) == 1}
+        alone = {axis for dim in self.dims if (axis := alone_axis(dim)) is not None}
         return any(box[axis].jump for box in self.boxes for axis in alone)
 
-    def map_axes(self, changes: dict[int, Callable[[AxisField], AxisField]]) -> Field:
+    def map_axes(self, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Field:
         """The field after one change per spatial axis; axes without one stay."""
         boxes = (
             tuple(changes[i](axis) if i in changes else axis for i, axis in enumerate(box))
             for box in self.boxes
         )
-        return Field(self.dims, unite(boxes))
+        return self._replace(boxes=unite(boxes))
 
     def pool(self, axes: Iterable[int]) -> Field:
         """The field once each output sees every position along ``axes``."""
-        return self.map_axes({axis: lambda _: POOLED for axis in axes})
+        axes = list(axes)
+        pooled = self.map_axes(dict.fromkeys(axes, _pooled))
+        return pooled._replace(bounds=_without(self.bounds, axes))
+
+    def mix(self, axes: Iterable[int]) -> Field:
+        """The same where the axes keep their positions."""
+        axes = list(axes)
+        mixed = self.map_axes(dict.fromkeys(axes, _seeing_all))
+        return mixed._replace(bounds=_without(self.bounds, axes))
+
+    def lose(self, axes: Iterable[int], reason: str) -> Field:
+        """The field once it isn't known which positions along ``axes`` are seen."""
+        lost = dict.fromkeys((axis for axis in axes if not self._sees_all(axis)), reason)
+        return self.mix(lost)._replace(bounds={**self.bounds, **lost})
+
+    def at(self, dim: int, new: Dim) -> Field:
+        """The field with another description of one dimension."""
+        return self._replace(dims=(*self.dims[:dim], new, *self.dims[dim + 1 :]))
+
+    def alone(self, dim: int) -> Field:
+        """The field with its dimension ``dim`` following one axis, or none."""
+        parts = self.dims[dim]
+        if len(parts) < 2 and all(part.regular for part in parts):
+            return self
+        first, *others = parts
+        if len(others) == 1 and others[0].axis == NO_AXIS and first.regular and first.axis >= 0:
+            return self._interleaved(dim, first, others[0])
+        return self.lose(axes_of(parts), "positions are folded together").at(dim, ())
+
+    def _interleaved(self, dim: int, outer: Part, inner: Part) -> Field:
+        """``inner.size`` outputs at each position of ``outer``: pixel shuffle, window reversal."""
+        wide = self.map_axes({outer.axis: lambda axis: repeat(axis, inner.size)})
+        if inner.window_of == outer.axis and not self._sees_all(outer.axis):
+            reason = "the positions of a window are taken together"
+            wide = wide._replace(bounds={**wide.bounds, outer.axis: reason})
+        return wide.at(dim, (Part(outer.axis),))
+
+    def _sees_all(self, axis: int) -> bool:
+        return any(box[axis].phases is None for box in self.boxes) and axis not in self.bounds
+
+
+def alone_axis(dim: Dim) -> int | None:
+    """The one axis that a dimension follows, or None."""
+    return dim[0].axis if len(dim) == 1 and dim[0].regular and dim[0].axis >= 0 else None
+
+
+def axes_of(dim: Dim) -> list[int]:
+    """The spatial axes that have a part in a dimension."""
+    return [part.axis for part in dim if part.axis >= 0]
+
+
+def _pooled(_: AxisField) -> AxisField:
+    return POOLED
+
+
+def _seeing_all(axis: AxisField) -> AxisField:
+    return axis._replace(phases=None)
+
+
+def _without(bounds: Mapping[int, str], axes: Iterable[int]) -> Mapping[int, str]:
+    gone = set(axes)
+    return {axis: reason for axis, reason in bounds.items() if axis not in gone}
 
 
 def unite(boxes: Iterable[Box]) -> tuple[Box, ...]:

@@ -4,29 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
-from convcost.analyses.receptive_field.axis import AxisField, resize, shift_axis, transposed, window
-from convcost.analyses.receptive_field.field import Field, unite
+from convcost.analyses.receptive_field.axis import (
+    AxisField,
+    UnknownFieldError,
+    adaptive,
+    at_position,
+    repeat,
+    resize,
+    shift_axis,
+    transposed,
+    window,
+)
+from convcost.analyses.receptive_field.field import (
+    Dim,
+    Field,
+    Part,
+    alone_axis,
+    axes_of,
+    unite,
+)
+from convcost.analyses.receptive_field.reshape import reshape
 from convcost.ops import (
+    AdaptivePool,
+    Attention,
     Concat,
     Conv,
     Elementwise,
+    Expand,
     Flatten,
+    GlobalPool,
     Linear,
+    Matmul,
+    Mix,
     Norm,
+    Opaque,
+    Output,
     Pad,
+    Permute,
+    PixelShuffle,
     Pool,
+    Rearrange,
     Reduce,
+    Reshape,
     Resize,
+    Select,
     Shape,
+    Shift,
+    Slice,
+    Unfold,
+    Unused,
 )
 
-Rule = Callable[[Any, Sequence[Field], Sequence[Shape]], Field]
-"""From the op, the fields and the shapes of its inputs to the field of its output."""
+Fields = Sequence[Field]
+Shapes = Sequence[Shape]
+Rule = Callable[[Any, Fields, Shapes], Field]
+"""From the op, the fields of its inputs, and their shapes with the output's last, to its field."""
+
+Change = Callable[[AxisField], AxisField]
 
 
-def _window(op: Conv | Pool, fields: Sequence[Field], _: Sequence[Shape]) -> Field:
+def _conv(op: Conv, fields: Fields, shapes: Shapes) -> Field:
+    field = _window(op, fields, shapes)
+    channels = len(field.dims) - len(op.kernel_size) - 1
+    return field.pool(axes_of(field.dims[channels])).at(channels, ())
+
+
+def _window(op: Conv | Pool, fields: Fields, _: Shapes) -> Field:
     along = transposed if isinstance(op, Conv) and op.transposed else window
     settings = zip(op.kernel_size, op.stride, op.padding, op.dilation, strict=True)
     return _spatially(
@@ -38,8 +84,8 @@ def _window(op: Conv | Pool, fields: Sequence[Field], _: Sequence[Shape]) -> Fie
     )
 
 
-def _resize(op: Resize, fields: Sequence[Field], shapes: Sequence[Shape]) -> Field:
-    sizes = zip(shapes[0][2:], op.size, strict=True)
+def _resize(op: Resize, fields: Fields, shapes: Shapes) -> Field:
+    sizes = zip(shapes[0][-len(op.size) :], op.size, strict=True)
     return _spatially(
         fields[0],
         [
@@ -49,50 +95,233 @@ def _resize(op: Resize, fields: Sequence[Field], shapes: Sequence[Shape]) -> Fie
     )
 
 
-def _pad(op: Pad, fields: Sequence[Field], _: Sequence[Shape]) -> Field:
+def _adaptive_pool(op: AdaptivePool, fields: Fields, shapes: Shapes) -> Field:
+    sizes = zip(shapes[0][-len(op.size) :], op.size, strict=True)
+    return _spatially(fields[0], [partial(adaptive, size=old, new_size=new) for old, new in sizes])
+
+
+def _pad(op: Pad, fields: Fields, _: Shapes) -> Field:
     return _spatially(fields[0], [partial(shift_axis, by=-before) for before, _ in op.padding])
 
 
-def _spatially(field: Field, changes: Sequence[Callable[[AxisField], AxisField]]) -> Field:
-    """``field`` after one change per spatial dimension, in the tensor's order."""
-    dims = field.dims[-len(changes) :]
+def _pixel_shuffle(op: PixelShuffle, fields: Fields, _: Shapes) -> Field:
+    factor = op.factor
+    change: Change = (
+        partial(repeat, times=factor)
+        if op.upscale
+        else partial(window, kernel_size=factor, stride=factor, before=0, dilation=1)
+    )
+    return _spatially(fields[0], [change, change])
+
+
+def _spatially(field: Field, changes: Sequence[Change]) -> Field:
+    """``field`` after one change for each of its last dimensions, in the tensor's order."""
+    first = len(field.dims) - len(changes)
+    for dim in range(first, len(field.dims)):
+        field = field.alone(dim)
+    axes = (alone_axis(dim) for dim in field.dims[first:])
     return field.map_axes(
-        {axis: change for axes, change in zip(dims, changes, strict=True) for axis in axes}
+        {axis: change for axis, change in zip(axes, changes, strict=True) if axis is not None}
     )
 
 
-def _reduce(_: Reduce, fields: Sequence[Field], __: Sequence[Shape]) -> Field:
-    return fields[0].pool(axis for axes in fields[0].dims[2:] for axis in axes)
+def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:
+    settings = Pool("unfold", op.kernel_size, op.stride, op.padding, op.dilation)
+    field = _window(settings, fields, shapes)
+    columns = tuple(
+        part._replace(size=size)
+        for dim, size in zip(field.dims[-len(op.output) :], op.output, strict=True)
+        for part in dim
+    )
+    return field._replace(dims=(*field.dims[: -len(op.output) - 1], (), columns))
 
 
-def _flatten(_: Flatten, fields: Sequence[Field], shapes: Sequence[Shape]) -> Field:
-    dims, boxes = fields[0]
-    sizes = zip(dims[1:], shapes[0][1:], strict=True)
-    # an axis of one position loses nothing: a linear layer after it mixes no positions
-    folded = tuple(axis for axes, size in sizes if size > 1 for axis in axes)
-    return Field((dims[0], folded), boxes)
+def _global_pool(_: GlobalPool, fields: Fields, __: Shapes) -> Field:
+    return fields[0].pool(axis for dim in fields[0].dims[2:] for axis in axes_of(dim))
 
 
-def _linear(_: Linear, fields: Sequence[Field], __: Sequence[Shape]) -> Field:
+def _reduce(op: Reduce, fields: Fields, _: Shapes) -> Field:
+    field = fields[0].pool(axis for dim in op.dims for axis in axes_of(fields[0].dims[dim]))
+    if op.keepdim:
+        return field
+    dims = tuple(dim for i, dim in enumerate(field.dims) if i not in op.dims)
+    return field._replace(dims=dims)
+
+
+def _mix(op: Mix, fields: Fields, shapes: Shapes) -> Field:
+    joined = _join(op, fields, shapes)
+    return joined.mix(axis for dim in op.dims for axis in axes_of(joined.dims[dim]))
+
+
+def _rearrange(op: Rearrange, fields: Fields, shapes: Shapes) -> Field:
+    joined = _union(fields, len(shapes[-1]))
+    axes = [axis for field in fields for dim in field.dims for axis in axes_of(dim)]
+    if not op.dims or len(joined.dims) != len(fields[0].dims):
+        dims: tuple[Dim, ...] = (_irregular(axes), *((),) * (len(shapes[-1]) - 1))
+        return joined.lose(axes, f"{op.kind} isn't followed")._replace(dims=dims[: len(shapes[-1])])
+    moved = [axis for dim in op.dims for axis in axes_of(joined.dims[dim])]
+    for dim in op.dims:
+        joined = joined.at(dim, _irregular(axes_of(joined.dims[dim])))
+    return joined.lose(moved, f"{op.kind} isn't followed")
+
+
+def _irregular(axes: Sequence[int]) -> Dim:
+    return tuple(Part(axis, 0, regular=False) for axis in dict.fromkeys(axes))
+
+
+def _flatten(_: Flatten, fields: Fields, shapes: Shapes) -> Field:
+    return reshape(fields[0], shapes[0], shapes[-1])
+
+
+def _reshape(_: Reshape, fields: Fields, shapes: Shapes) -> Field:
+    return reshape(fields[0], shapes[0], shapes[-1])
+
+
+def _permute(op: Permute, fields: Fields, _: Shapes) -> Field:
+    return fields[0]._replace(dims=tuple(fields[0].dims[dim] for dim in op.order))
+
+
+def _slice(op: Slice, fields: Fields, shapes: Shapes) -> Field:
     field = fields[0]
-    return Field((*field.dims[:-1], ()), field.pool(field.dims[-1]).boxes)
+    if shapes[0] == shapes[-1] or not axes_of(field.dims[op.dim]):
+        return field
+    axis = alone_axis(field.dims[op.dim])
+    if axis is None:
+        axes = axes_of(field.dims[op.dim])
+        return field.lose(axes, "a slice of folded positions").at(op.dim, _irregular(axes))
+    change = partial(window, kernel_size=1, stride=op.step, before=-op.start, dilation=1)
+    return field.map_axes({axis: change})
 
 
-def _join(_: Elementwise | Norm | Concat, fields: Sequence[Field], __: Sequence[Shape]) -> Field:
-    if len(fields) == 1:
+def _select(op: Select, fields: Fields, _: Shapes) -> Field:
+    field = fields[0]
+    axes = axes_of(field.dims[op.dim])
+    axis = alone_axis(field.dims[op.dim])
+    if axis is None:
+        field = field.lose(axes, "one of several folded positions is taken")
+    chosen = field.map_axes({a: partial(at_position, position=op.position) for a in axes})
+    return chosen._replace(dims=(*field.dims[: op.dim], *field.dims[op.dim + 1 :]))
+
+
+def _shift(op: Shift, fields: Fields, _: Shapes) -> Field:
+    field = fields[0]
+    for dim, offset in zip(op.dims, op.offsets, strict=True):
+        axis = alone_axis(field.dims[dim])
+        if axis is None:
+            axes = axes_of(field.dims[dim])
+            field = field.lose(axes, "folded positions are rolled").at(dim, _irregular(axes))
+        else:
+            field = field.map_axes({axis: partial(shift_axis, by=-offset)})
+    return field
+
+
+def _linear(_: Linear, fields: Fields, __: Shapes) -> Field:
+    field = fields[0]
+    return field.pool(axes_of(field.dims[-1])).at(len(field.dims) - 1, ())
+
+
+def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
+    first, second = fields
+    first = first.pool(axes_of(first.dims[-1])).at(len(first.dims) - 1, ())
+    if len(second.dims) > 1:
+        row = len(second.dims) - 2
+        second = second.pool(axes_of(second.dims[row])).at(row, ())
+    shared = {axis for dim in first.dims for axis in axes_of(dim)}
+    if shared & set(axes_of(second.dims[-1])):
+        # rows and columns run over the same positions, as in attention: every pair meets
+        second = second.pool(axes_of(second.dims[-1])).at(len(second.dims) - 1, ())
+    return _union([first, second], len(shapes[-1]))
+
+
+def _attention(_: Attention, fields: Fields, shapes: Shapes) -> Field:
+    query, *others = fields
+    tokens = len(query.dims) - 2
+    pooled = [other.pool(axes_of(other.dims[-2])).at(tokens, ()) for other in others[:2]]
+    return _union([query, *pooled], len(shapes[-1]))
+
+
+def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
+    filled = [i for i, field in enumerate(fields) if axes_of(field.dims[op.dim])]
+    if not filled:
+        return _union(fields, len(shapes[-1]))
+    if len(filled) == 1 and not any(f.boxes for i, f in enumerate(fields) if i != filled[0]):
+        axis = alone_axis(fields[filled[0]].dims[op.dim])
+        before = sum(shape[op.dim] for shape in shapes[: filled[0]])
+        if axis is not None:
+            change = partial(shift_axis, by=-before)
+            return fields[filled[0]].map_axes({axis: change})
+    axes = [axis for field in fields for axis in axes_of(field.dims[op.dim])]
+    joined = _union([field.at(op.dim, ()) for field in fields], len(shapes[-1]))
+    lost = joined.lose(dict.fromkeys(axes), "positions are joined end to end")
+    return lost.at(op.dim, _irregular(axes))
+
+
+def _join(_: Any, fields: Fields, shapes: Shapes) -> Field:
+    if len(fields) == 1 and len(fields[0].dims) == len(shapes[-1]):
         return fields[0]
-    return Field(fields[0].dims, unite(box for field in fields for box in field.boxes))
+    return _union(fields, len(shapes[-1]))
+
+
+def _union(fields: Fields, rank: int) -> Field:
+    """What is seen through any of the inputs, which broadcast to ``rank`` dimensions."""
+    if all(field is fields[0] for field in fields) and len(fields[0].dims) == rank:
+        return fields[0]
+    columns = zip_longest(*(reversed(field.dims[-rank:]) for field in fields), fillvalue=())
+    dims = [_longest(column) for column in columns]
+    dims += [()] * (rank - len(dims))
+    bounds = {axis: reason for field in fields for axis, reason in field.bounds.items()}
+    boxes = unite(box for field in fields for box in field.boxes)
+    joined = Field(tuple(reversed(dims)), boxes, bounds)
+    crossed = _crossed(fields, joined)
+    return joined.lose(crossed, "positions meet across dimensions") if crossed else joined
+
+
+def _longest(column: Sequence[Dim]) -> Dim:
+    return max(column, key=lambda dim: (len(dim), any(not part.regular for part in dim)))
+
+
+def _crossed(fields: Fields, joined: Field) -> set[int]:
+    """Axes that lie along another dimension in an input than in the result."""
+    offset = {axis: i for i, dim in enumerate(reversed(joined.dims)) for axis in axes_of(dim)}
+    return {
+        axis
+        for field in fields
+        for i, dim in enumerate(reversed(field.dims))
+        for axis in axes_of(dim)
+        if offset.get(axis) != i
+    }
+
+
+def _opaque(op: Opaque, _: Fields, __: Shapes) -> Field:
+    raise UnknownFieldError(f"{op.kind} isn't known")
 
 
 RULES: dict[type, Rule] = {
-    Conv: _window,
+    Conv: _conv,
     Pool: _window,
+    AdaptivePool: _adaptive_pool,
     Resize: _resize,
     Pad: _pad,
+    PixelShuffle: _pixel_shuffle,
+    Unfold: _unfold,
+    GlobalPool: _global_pool,
     Reduce: _reduce,
+    Mix: _mix,
+    Rearrange: _rearrange,
     Flatten: _flatten,
+    Reshape: _reshape,
+    Permute: _permute,
+    Slice: _slice,
+    Select: _select,
+    Shift: _shift,
     Linear: _linear,
+    Matmul: _matmul,
+    Attention: _attention,
+    Concat: _concat,
     Elementwise: _join,
     Norm: _join,
-    Concat: _join,
+    Expand: _join,
+    Output: _join,
+    Unused: lambda _, __, shapes: Field.of_nothing(len(shapes[-1])),
+    Opaque: _opaque,
 }

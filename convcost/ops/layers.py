@@ -1,8 +1,8 @@
-"""What a node of a graph does: frozen, torch-free descriptions of ops.
+"""Layers: the ops that a spec can say and convcost can build.
 
 Shapes are ``(batch, channels, *spatial)``; per-axis settings hold one entry per spatial axis,
-``padding`` one ``(before, after)`` pair. Each op tells its output shape and the shapes of its
-parameters; what it costs is for the analyses to say.
+``padding`` one ``(before, after)`` pair. Each layer tells its output shape and the shapes of its
+parameters.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from convcost.errors import ShapeError
-
-Shape = tuple[int, ...]
-Sizes = tuple[int, ...]
-Padding = tuple[tuple[int, int], ...]
+from convcost.ops.shapes import Padding, Shape, Sizes, format_shape
 
 
 class Input(NamedTuple):
@@ -228,16 +225,18 @@ class Pad(NamedTuple):
 
 
 class Concat(NamedTuple):
-    """Inputs joined along the channels."""
+    """Inputs joined along one dimension: the channels unless told otherwise."""
 
+    dim: int = 1
     kind: str = "concat"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        rest = {(shape[0], shape[2:]) for shape in shapes}
+        rest = {(shape[: self.dim], shape[self.dim + 1 :]) for shape in shapes}
         if len(rest) > 1:
             found = " and ".join(format_shape(shape[2:]) for shape in shapes)
             raise ShapeError(f"needs inputs of one spatial shape, found {found}")
-        return (shapes[0][0], sum(shape[1] for shape in shapes), *shapes[0][2:])
+        joined = sum(shape[self.dim] for shape in shapes)
+        return (*shapes[0][: self.dim], joined, *shapes[0][self.dim + 1 :])
 
 
 class Flatten(NamedTuple):
@@ -250,8 +249,8 @@ class Flatten(NamedTuple):
         return (shape[0], prod(shape[1:]))
 
 
-class Reduce(NamedTuple):
-    """The spatial axes reduced to one position each (global pooling)."""
+class GlobalPool(NamedTuple):
+    """The spatial axes reduced to one position each."""
 
     kind: str = "global_avg_pool"
 
@@ -262,17 +261,14 @@ class Reduce(NamedTuple):
         return (*shape[:2], *(1 for _ in shape[2:]))
 
 
-Op = Input | Conv | Pool | Linear | Norm | Elementwise | Resize | Pad | Concat | Flatten | Reduce
+Layer = (
+    Input | Conv | Pool | Linear | Norm | Elementwise | Resize | Pad | Concat | Flatten | GlobalPool
+)
 
 
-def parameter_shapes(op: Op) -> dict[str, Shape]:
+def parameter_shapes(op: Layer) -> dict[str, Shape]:
     """The shapes of an op's learnable tensors, by torch's names."""
     return op.parameter_shapes() if isinstance(op, Conv | Linear | Norm) else {}
-
-
-def format_shape(sizes: Sizes) -> str:
-    """Sizes as the field writes them: ``3×224×224``."""
-    return "×".join(map(str, sizes))
 
 
 def _need_channels(shape: Shape, channels: int, axes: int) -> None:

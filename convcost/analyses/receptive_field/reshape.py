@@ -1,0 +1,95 @@
+"""Which dimensions of a reshaped tensor hold which positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from convcost.analyses.receptive_field.axis import window
+from convcost.analyses.receptive_field.field import NO_AXIS, Dim, Field, Part, alone_axis, axes_of
+from convcost.ops import Shape
+
+_FOLDED = "positions are folded in a way that isn't followed"
+
+
+def reshape(field: Field, before: Shape, after: Shape) -> Field:
+    """The field of the same scalars, in the same order, under another shape."""
+    dims: list[Dim] = []
+    for old, new in _groups(before, after):
+        parts = [part for dim in old for part in _parts(field.dims[dim], before[dim])]
+        sizes = [after[dim] for dim in new]
+        placed = _place(parts, sizes)
+        if placed is None:
+            field, placed = _split(field, parts, sizes)
+        dims += placed
+    return field._replace(dims=tuple(dims))
+
+
+def _parts(dim: Dim, size: int) -> list[Part]:
+    """What is folded into a dimension, sizes filled in; nothing for a size of 1."""
+    if len(dim) > 1 or (dim and not dim[0].regular):
+        return list(dim)
+    return [(dim[0] if dim else Part(NO_AXIS))._replace(size=size)] if size > 1 else []
+
+
+def _groups(before: Shape, after: Shape) -> Iterator[tuple[list[int], list[int]]]:
+    """The smallest runs of dimensions of both shapes that hold equally many scalars."""
+    old, new = 0, 0
+    while old < len(before) or new < len(after):
+        olds: list[int] = []
+        news: list[int] = []
+        left = right = 1
+        while True:
+            if left <= right and old < len(before) and not (left == right and olds):
+                left *= before[old]
+                olds.append(old)
+                old += 1
+            elif new < len(after) and (left != right or not news):
+                right *= after[new]
+                news.append(new)
+                new += 1
+            else:
+                break
+        yield olds, news
+
+
+def _place(parts: Sequence[Part], sizes: Sequence[int]) -> list[Dim] | None:
+    """The parts laid into dimensions of these sizes, or None where one would be cut."""
+    left = list(parts)
+    dims: list[Dim] = []
+    for size in sizes:
+        dim: list[Part] = []
+        filled = 1
+        while left and filled * left[0].size <= size and size % (filled * left[0].size) == 0:
+            filled *= left[0].size
+            dim.append(left.pop(0))
+        if filled < size:
+            if not left or left[0].axis >= 0 or left[0].size % (size // filled):
+                return None
+            # a part without positions may be cut anywhere
+            first = left[0]._replace(size=size // filled)
+            left[0] = left[0]._replace(size=left[0].size // first.size)
+            dim.append(first)
+        dims.append(_tidy(dim))
+    return dims if not left else None
+
+
+def _tidy(dim: Sequence[Part]) -> Dim:
+    """Parts without positions mean nothing where there are no others, nor among themselves."""
+    if all(part.axis == NO_AXIS and part.window_of == NO_AXIS for part in dim):
+        return ()
+    return tuple(dim)
+
+
+def _split(field: Field, parts: Sequence[Part], sizes: Sequence[int]) -> tuple[Field, list[Dim]]:
+    """One axis cut into windows: the outer dimension follows it, at the windows' stride."""
+    axis = alone_axis(tuple(parts))
+    if axis is None or len(sizes) != 2 or parts[0].size != sizes[0] * sizes[1]:
+        lost = field.lose(axes_of(tuple(parts)), _FOLDED)
+        irregular = tuple(Part(a, 0, regular=False) for a in axes_of(tuple(parts)))
+        return lost, [irregular, *[() for _ in sizes[1:]]] if sizes else []
+    inner = sizes[1]
+    cut = field.map_axes(
+        {axis: partial(window, kernel_size=inner, stride=inner, before=0, dilation=1)}
+    )
+    return cut, [(Part(axis),), (Part(NO_AXIS, inner, window_of=axis),)]

@@ -1,0 +1,155 @@
+"""Ops that only traced models have: how they move, mix and multiply, said without torch.
+
+``dims`` count from 0; the shapes belong to the nodes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from convcost.ops.shapes import Padding, Sizes
+
+
+class Matmul(NamedTuple):
+    """A matrix product of the last two dimensions; ``contracted`` terms make one output."""
+
+    contracted: int
+    kind: str = "matmul"
+
+
+class Attention(NamedTuple):
+    """Scaled dot-product attention; inputs are query, key and value, ``multiplications`` counted."""
+
+    multiplications: int
+    kind: str = "attention"
+
+
+class AdaptivePool(NamedTuple):
+    """A pool to a fixed number of outputs per spatial axis; one output sees all."""
+
+    size: Sizes
+    kind: str = "adaptive_avg_pool"
+
+
+class Reduce(NamedTuple):
+    """``dims`` reduced to one position each, or removed."""
+
+    dims: Sizes
+    keepdim: bool
+    kind: str
+
+
+class Mix(NamedTuple):
+    """Each output position sees every position along ``dims``: softmax, norms over positions."""
+
+    dims: Sizes
+    kind: str
+
+
+class Permute(NamedTuple):
+    """Output dimension ``i`` is input dimension ``order[i]``: a view."""
+
+    order: Sizes
+    kind: str = "permute"
+
+
+class Reshape(NamedTuple):
+    """The same scalars in the same order under another shape."""
+
+    kind: str = "reshape"
+
+
+class Expand(NamedTuple):
+    """Dimensions added in front, or of size 1 repeated: broadcasting."""
+
+    kind: str = "expand"
+
+
+class Slice(NamedTuple):
+    """Every ``step``-th position from ``start`` along one dimension."""
+
+    dim: int
+    start: int
+    step: int = 1
+    kind: str = "slice"
+
+
+class Select(NamedTuple):
+    """One position along a dimension, which goes away."""
+
+    dim: int
+    position: int
+    kind: str = "select"
+
+
+class Shift(NamedTuple):
+    """Positions moved by ``offsets`` along ``dims``, around the end."""
+
+    dims: Sizes
+    offsets: Sizes
+    kind: str = "roll"
+
+
+class PixelShuffle(NamedTuple):
+    """Channels moved into space by ``factor``, or space into channels."""
+
+    factor: int
+    upscale: bool
+    kind: str = "pixel_shuffle"
+
+
+class Unfold(NamedTuple):
+    """Windows laid out as columns (im2col)."""
+
+    kernel_size: Sizes
+    stride: Sizes
+    padding: Padding
+    dilation: Sizes
+    output: Sizes
+    kind: str = "unfold"
+
+
+class Rearrange(NamedTuple):
+    """Positions along ``dims`` moved in a way that isn't followed: indexing, sorting, flipping."""
+
+    dims: Sizes
+    kind: str
+
+
+class Output(NamedTuple):
+    """A further output of the node that it reads."""
+
+    kind: str = "output"
+
+
+class Unused(NamedTuple):
+    """Parameters that the pass didn't use."""
+
+    kind: str = "unused"
+
+
+class Opaque(NamedTuple):
+    """An op that convcost doesn't know: what it costs is not known."""
+
+    kind: str
+
+
+Dataflow = (
+    Matmul
+    | Attention
+    | AdaptivePool
+    | Reduce
+    | Mix
+    | Permute
+    | Reshape
+    | Expand
+    | Slice
+    | Select
+    | Shift
+    | PixelShuffle
+    | Unfold
+    | Rearrange
+    | Output
+    | Unused
+    | Opaque
+)
