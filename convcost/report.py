@@ -43,6 +43,8 @@ METRICS: dict[str, Metric] = {
         Metric("convolutions", "convolutions", "count"),
         Metric("rewritten", "rewritten", "count"),
         Metric("latency", "latency", "seconds"),
+        Metric("latency_share", "share", "share"),
+        Metric("instrument_ratio", "with the instrument", "factor"),
         Metric("multiplications_ratio", "on paper", "factor"),
         Metric("latency_ratio", "here", "factor"),
         Metric("verdict", "verdict", "word"),

@@ -12,7 +12,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 import typer
 
-from convcost.cli import compare, render, schema
+from convcost.cli import compare, profile, render, schema
 from convcost.cli.streams import print_error
 from convcost.errors import ConvcostError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
     "latency of standard, atrous and separable convolutions, side by side.",
 )
 app.command("compare")(compare.command)
+app.command("profile")(profile.command)
 app.command("render")(render.command)
 app.command("schema")(schema.command)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convcost.cli.options import Format, Output
-from convcost.measure.settings import Device, Dtype, MemoryFormat, Settings
+from convcost.cli.options import Delta, Device, Format, Measure, Output, Seconds, Seed, Threads
+from convcost.measure.settings import Dtype, MemoryFormat, Settings
 
 if TYPE_CHECKING:
     from convcost.variants import Variant
@@ -48,40 +48,18 @@ def command(  # noqa: PLR0913  one parameter for each option
     batch: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Inputs at once.", rich_help_panel=_WHAT)
     ] = 1,
-    measure: Annotated[
-        bool,
-        typer.Option("--measure/--no-measure", help="Execute and time.", rich_help_panel=_WHERE),
-    ] = True,
-    device: Annotated[Device, typer.Option(help="Where to run.", rich_help_panel=_WHERE)] = "cpu",
+    measure: Measure = True,
+    device: Device = "cpu",
     dtype: Annotated[
         Dtype, typer.Option(help="Type of weights and activations.", rich_help_panel=_WHERE)
     ] = "float32",
     memory_format: Annotated[
         MemoryFormat, typer.Option(help="Order in memory.", rich_help_panel=_WHERE)
     ] = "contiguous",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=4096, help="Threads; torch's choice.", rich_help_panel=_WHERE),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01,
-            max=86_400,
-            help="Time budget; 0.75 a variant, more for slow ones.",
-            rich_help_panel=_WHERE,
-        ),
-    ] = None,
-    delta: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="Changes below this share are 'same'.", rich_help_panel=_WHERE
-        ),
-    ] = 0.03,
-    seed: Annotated[
-        int,
-        typer.Option(min=0, max=2**63 - 1, help="Of weights and order.", rich_help_panel=_WHERE),
-    ] = 0,
+    threads: Threads = None,
+    seconds: Seconds = None,
+    delta: Delta = 0.03,
+    seed: Seed = 0,
     cuda_graph: Annotated[
         bool,
         typer.Option("--cuda-graph", help="Replay a CUDA graph.", rich_help_panel=_WHERE),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
 
 import torch
 
@@ -22,17 +23,29 @@ class Clock(Protocol):
         """The seconds that ``times`` calls take, one after the other."""
         ...
 
+    def mark(self) -> Any:
+        """A mark in the device's time, at almost no cost."""
+        ...
+
+    def spans(self, marks: Sequence[Any]) -> list[float]:
+        """The seconds between neighbouring marks."""
+        ...
+
 
 class HostClock:
     """The processor's own clock: for work that is done when the call returns."""
 
     now = staticmethod(time.perf_counter)
+    mark = staticmethod(time.perf_counter)
 
     def block(self, call: Call, times: int) -> float:
         start = time.perf_counter()
         for _ in range(times):
             call()
         return time.perf_counter() - start
+
+    def spans(self, marks: Sequence[Any]) -> list[float]:
+        return [after - before for before, after in pairwise(marks)]
 
 
 class EventClock:
@@ -44,13 +57,19 @@ class EventClock:
         self._device = device
 
     def block(self, call: Call, times: int) -> float:
-        start, end = (torch.Event(self._device, enable_timing=True) for _ in range(2))
-        start.record()
+        start = self.mark()
         for _ in range(times):
             call()
-        end.record()
-        end.synchronize()
-        return start.elapsed_time(end) / 1e3
+        return self.spans([start, self.mark()])[0]
+
+    def mark(self) -> torch.Event:
+        event = torch.Event(self._device, enable_timing=True)
+        event.record()
+        return event
+
+    def spans(self, marks: Sequence[Any]) -> list[float]:
+        marks[-1].synchronize()
+        return [before.elapsed_time(after) / 1e3 for before, after in pairwise(marks)]
 
 
 def clock_for(device: torch.device) -> Clock:

@@ -58,7 +58,7 @@ def execute(
     """
     device = find_device(settings.device)
     need_bytes(needed_bytes, device)
-    with settled(settings.threads) as threads, torch.random.fork_rng(), _torch_errors(settings):
+    with settled(settings.threads) as threads, torch.random.fork_rng(), torch_errors(settings):
         torch.manual_seed(settings.seed)
         sample = _sample(next(iter(graphs.values())), settings, device)
         modules: dict[str, nn.Module] = {}
@@ -119,7 +119,7 @@ def _memory_format(settings: Settings, dims: int) -> torch.memory_format:
 
 
 @contextmanager
-def _torch_errors(settings: Settings) -> Iterator[None]:
+def torch_errors(settings: Settings) -> Iterator[None]:
     """Torch's refusals as errors of ours: out of memory, an op without a kernel for the dtype."""
     try:
         yield

@@ -40,10 +40,14 @@ class Plan(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """Seconds per call of each candidate, one entry per complete round."""
+    """Seconds per call of each candidate, one entry per complete round.
+
+    ``times`` is how many calls each round's block of a candidate had.
+    """
 
     seconds: Mapping[str, Sequence[float]]
     interrupted: bool
+    times: Mapping[str, int] = {}
 
     def ratios(self, name: str, reference: str) -> list[float]:
         """One paired ratio per round."""
@@ -56,6 +60,7 @@ def run_rounds(
 ) -> Samples:
     """Measures all candidates; the first is the reference. Ctrl-C ends it with what there is."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    times: dict[str, int] = {}
     try:
         times = calibrate(candidates, clock)
         start = clock.now()
@@ -69,8 +74,8 @@ def run_rounds(
             if elapsed + elapsed / number > budget or _is_narrow(seconds, number, plan):
                 break
     except KeyboardInterrupt:
-        return Samples(seconds, interrupted=True)
-    return Samples(seconds, interrupted=False)
+        return Samples(seconds, interrupted=True, times=times)
+    return Samples(seconds, interrupted=False, times=times)
 
 
 def _budget(plan: Plan, round_seconds: float) -> float:

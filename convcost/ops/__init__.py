@@ -19,6 +19,7 @@ from convcost.ops.dataflow import (
     Select,
     Shift,
     Slice,
+    Stack,
     Unfold,
     Unused,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "Shift",
     "Sizes",
     "Slice",
+    "Stack",
     "Unfold",
     "Unused",
     "format_shape",

@@ -11,14 +11,14 @@ from convcost.ops.shapes import Padding, Sizes
 
 
 class Matmul(NamedTuple):
-    """A matrix product of the last two dimensions; ``contracted`` terms make one output."""
+    """A matrix product of the last dimensions; ``contracted`` terms make one output."""
 
     contracted: int
     kind: str = "matmul"
 
 
 class Attention(NamedTuple):
-    """Scaled dot-product attention; inputs are query, key and value, ``multiplications`` counted."""
+    """Scaled dot-product attention of query, key and value."""
 
     multiplications: int
     kind: str = "attention"
@@ -80,6 +80,13 @@ class Select(NamedTuple):
     dim: int
     position: int
     kind: str = "select"
+
+
+class Stack(NamedTuple):
+    """Inputs laid along a new dimension."""
+
+    dim: int
+    kind: str = "stack"
 
 
 class Shift(NamedTuple):
@@ -146,6 +153,7 @@ Dataflow = (
     | Slice
     | Select
     | Shift
+    | Stack
     | PixelShuffle
     | Unfold
     | Rearrange

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from convcost.ops import format_shape
@@ -25,6 +25,9 @@ _UNITS: dict[Unit, Callable[[float], str]] = {
     "factor": format_factor,
     "intensity": format_digits,
 }
+
+
+_NONE = Value("exact", 0)
 
 
 class Cell(NamedTuple):
@@ -78,27 +81,22 @@ def summary_columns(report: Report) -> list[Column]:
     return columns
 
 
-def layer_columns() -> list[Column]:
-    """The columns of single layers."""
-    return [
+def layer_columns(rows: Iterable[Row]) -> list[Column]:
+    """The columns of single layers, as far as they have values for them."""
+    columns = [
         Column("layer", lambda row: Cell(row.name), right=False),
         Column("op", lambda row: Cell(row.op), right=False),
-        Column("output", lambda row: Cell(format_shape(row.output_shape[1:]))),
+        Column("output", lambda row: Cell(format_shape(row.output_shape))),
         Column(METRICS["receptive_field"].label, _field),
-        _plain("effective_stride"),
+        Column("stride", lambda row: Cell(_per_axis("effective_stride", row))),
         _plain("parameters"),
         _plain("multiplications"),
-        _plain("activation_bytes"),
+        Column("activation", lambda row: Cell(_value("activation_bytes", row))),
         _plain("arithmetic_intensity"),
     ]
-
-
-def title(report: Report) -> str:
-    """What was compared: ``primer: input 1×3×12×12, output 1×256×8×8``."""
-    shapes = " and ".join(map(format_shape, report.input))
-    return (
-        f"{report.rows[0].name}: input {shapes}, output {format_shape(report.rows[0].output_shape)}"
-    )
+    if any("latency" in row.values for row in rows):
+        columns += [Column(METRICS["latency"].label, _latency), _plain("latency_share")]
+    return columns
 
 
 def footnotes(report: Report) -> Iterator[str]:
@@ -111,6 +109,8 @@ def footnotes(report: Report) -> Iterator[str]:
             "99 % intervals in brackets"
         )
     marks = {_mark(row) for row in report.rows}
+    if report.kind == "profile":
+        yield from _profile_notes(report)
     if "✓" in marks:
         yield "✓ fvcore counts the same"
     for row in report.rows:
@@ -119,8 +119,36 @@ def footnotes(report: Report) -> Iterator[str]:
             yield f"≠ {row.variant}: {second.reason}"
 
 
+def _profile_notes(report: Report) -> Iterator[str]:
+    """What a reader of the layers must know: unknown values, and what the clock itself costs."""
+    reasons = (
+        f"{METRICS[key].label} {sign} {row.name}: {value.reason}"
+        for row in [*report.rows, Row("total", "", "", "", (), report.totals)]
+        for key, sign in (("receptive_field", "of"), ("multiplications", "of"))
+        if (value := row.values.get(key)) and value.status != "exact" and row.name == "total"
+    )
+    yield from reasons
+    if any(row.values.get("latency", _NONE).value is None for row in report.rows[1:]):
+        yield "a row without a latency ran in the time of a row above it"
+    cost = report.totals.get("instrument_ratio")
+    if cost is not None and cost.value is not None:
+        yield f"a pass with the layers' clocks takes {format_factor(number(cost))} of a plain pass"
+
+
 def _plain(key: str) -> Column:
-    return Column(METRICS[key].label, lambda row: Cell(format_value(key, row.values.get(key))))
+    return Column(METRICS[key].label, lambda row: Cell(_value(key, row)))
+
+
+def _value(key: str, row: Row) -> str:
+    return format_value(key, row.values.get(key))
+
+
+def _per_axis(key: str, row: Row) -> str:
+    """A value per axis, once where it is the same on all."""
+    value = row.values.get(key)
+    if value is not None and isinstance(value.value, tuple) and len(set(value.value)) == 1:
+        return str(value.value[0])
+    return format_value(key, value)
 
 
 def _variant(row: Row) -> Cell:
@@ -134,9 +162,9 @@ def _rewritten(row: Row) -> Cell:
 
 
 def _field(row: Row) -> Cell:
-    field, density = row.values["receptive_field"], row.values["receptive_field_density"]
+    field, density = row.values.get("receptive_field"), row.values.get("receptive_field_density")
     text = format_value("receptive_field", field)
-    if isinstance(density.value, float) and density.value < 1:
+    if density is not None and isinstance(density.value, float) and density.value < 1:
         return Cell(f"{text},", f"{format_percent(density.value)} seen")
     return Cell(text)
 
@@ -154,7 +182,9 @@ def _mark(row: Row) -> str:
 
 
 def _latency(row: Row) -> Cell:
-    value = row.values["latency"]
+    value = row.values.get("latency")
+    if value is None or value.value is None:
+        return Cell("")
     text = format_value("latency", value)
     if value.low is None or value.high is None:
         return Cell(text)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from convcost.render.cells import Column, footnotes, layer_columns, summary_columns, title
+from convcost.render.cells import footnotes
+from convcost.render.sections import Section, layer_sections, main_section, title
 from convcost.render.sentences import sentences
-from convcost.report import Report, Row
+from convcost.report import Report
 
 
 def render(report: Report) -> str:
@@ -17,7 +18,7 @@ def render(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     yield from (f"**{_escape(title(report))}**", "")
-    yield from _table(summary_columns(report), report.rows)
+    yield from _table(main_section(report))
     yield ""
     for variant, sentence in sentences(report):
         yield f"- **{_escape(variant)}**: {_escape(sentence)}"
@@ -26,18 +27,20 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"- **finding**: {_escape(f'{where}: {finding.message}')}"
     for note in footnotes(report):
         yield from ("", _escape(note))
-    for row in report.rows:
-        layers = [layer for layer in report.layers if layer.variant == row.variant]
-        if layers:
-            yield from ("", f"**{_escape(row.variant)}**", "")
-            yield from _table(layer_columns(), layers)
+    for section in layer_sections(report):
+        yield from ("", f"**{_escape(section.heading)}**", "")
+        yield from _table(section)
 
 
-def _table(columns: Sequence[Column], rows: Iterable[Row]) -> Iterator[str]:
+def _table(section: Section) -> Iterator[str]:
+    columns = section.columns
     yield _line(column.header for column in columns)
     yield _line("---:" if column.right else "---" for column in columns)
-    for row in rows:
+    for row in section.rows:
         yield _line(_escape(str(column.cell(row))) for column in columns)
+    if section.total is not None:
+        cells = (_escape(str(column.cell(section.total))) for column in columns)
+        yield _line(f"**{cell}**" if cell else "" for cell in cells)
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -11,6 +11,8 @@ from convcost.units import format_count, format_factor, format_percent
 
 def sentences(report: Report) -> Iterator[tuple[str, str]]:
     """Each variant but the reference, with its sentence."""
+    if report.kind != "compare":
+        return
     reference, *others = report.rows
     for row in others:
         clauses = [_paper(row, reference)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from convcost.render.cells import Column, footnotes, layer_columns, summary_columns, title
+from convcost.render.cells import Column, footnotes
+from convcost.render.sections import Section, layer_sections, main_section, title
 from convcost.render.sentences import sentences
 from convcost.report import METRICS, Report, Row
 
@@ -37,7 +38,7 @@ class TableView:
     ) -> Iterator[RenderableType]:
         report = self._report
         yield from (Text(title(report), style="bold"), "")
-        yield _fitting(summary_columns(report), report.rows, console, options)
+        yield _fitting(main_section(report), console, options)
         yield ""
         for variant, sentence in sentences(report):
             yield Text.assemble((variant, "bold"), ": ", sentence)
@@ -46,49 +47,47 @@ class TableView:
             yield Text(f"finding: {where}: {finding.message}", style="red")
         for note in footnotes(report):
             yield Text(note, style="dim")
-        yield from self._layers(console, options)
-
-    def _layers(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        for row in self._report.rows:
-            layers = [layer for layer in self._report.layers if layer.variant == row.variant]
-            if layers:
-                yield from ("", Text(row.variant, style="bold"), "")
-                yield _fitting(layer_columns(), layers, console, options)
+        for section in layer_sections(report):
+            yield from ("", Text(section.heading, style="bold"), "")
+            yield _fitting(section, console, options)
 
 
-def _fitting(
-    columns: Sequence[Column], rows: Sequence[Row], console: Console, options: ConsoleOptions
-) -> RenderableType:
+def _fitting(section: Section, console: Console, options: ConsoleOptions) -> RenderableType:
     """One line per row, or details below, or one block per row: the widest form that fits."""
     unbounded = options.update(max_width=10_000)
-    for table in (_table(columns, rows, " "), _table(columns, rows, "\n")):
+    for between in (" ", "\n"):
+        table = _table(section, between)
         if Measurement.get(console, unbounded, table).maximum <= options.max_width:
             return table
-    return _blocks(columns, rows)
+    return _blocks(section)
 
 
-def _table(columns: Sequence[Column], rows: Iterable[Row], between: str) -> Table:
+def _table(section: Section, between: str) -> Table:
     """A table with a blank or a line break ``between`` the parts of headers and cells."""
     gap = 2 if between == " " else 1
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
-    for column in columns:
+    for column in section.columns:
         header = column.header.replace(" ", between)
         if between == "\n":
             header = header.replace("multipl", "multi-\npl")
         table.add_column(Text(header), justify="right" if column.right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(_text(column, row, between) for column in columns))
+    for row in section.rows:
+        table.add_row(*(_text(column, row, between) for column in section.columns))
+    if section.total is not None:
+        cells = (_text(column, section.total, between) for column in section.columns)
+        table.add_row(*cells, style="bold")
     return table
 
 
-def _blocks(columns: Sequence[Column], rows: Iterable[Row]) -> Table:
+def _blocks(section: Section) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", overflow="fold")
     table.add_column(overflow="fold")
+    rows = [*section.rows, section.total] if section.total else section.rows
     for number, row in enumerate(rows):
         if number:
             table.add_row()
-        for column in columns:
+        for column in section.columns:
             table.add_row(Text(column.header), _text(column, row, " "))
     return table
 

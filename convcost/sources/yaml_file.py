@@ -54,7 +54,10 @@ def load_yaml(path: str) -> YamlFile:
     Raises:
         ConvcostError: it can't be read, is too large, or isn't YAML.
     """
-    text = _read(path)
+    return _parse(path, _read(path))
+
+
+def _parse(path: str, text: str) -> YamlFile:
     try:
         node = yaml.compose(text, Loader=_Loader)
         return _Plain(path).file(node)
@@ -67,6 +70,11 @@ def load_yaml(path: str) -> YamlFile:
         raise ConvcostError(f"{path}: not a YAML text file: {reason}") from None
     except RecursionError:
         raise ConvcostError(f"{path}: nested too deeply") from None
+
+
+def parse_value(name: str, text: str) -> object:
+    """One YAML value given at the prompt; ``name`` says where, for errors."""
+    return _parse(name, text).data
 
 
 def _read(path: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
-from convcost._version import __version__
 from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
@@ -16,6 +14,7 @@ from convcost.report import Report, Row, Value, exact, number, unavailable
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.rewrite import convolutions, eligible, rewrite
+from convcost.workflows.environment import environment
 from convcost.workflows.measured import measured_values, second_count_findings
 
 if TYPE_CHECKING:
@@ -63,7 +62,10 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
         kind="compare",
         source=request.source or SHIPPED_SPEC,
         input=(spec.graph.nodes[0].shape,),
-        environment=_environment(request, outcome),
+        environment={
+            **environment(request.settings, outcome and outcome.environment),
+            "batch": request.batch,
+        },
         rows=rows,
         layers=tuple(_layers(graphs, costs)) if request.per_layer else (),
         findings=tuple(second_count_findings(rows)),
@@ -89,28 +91,6 @@ def _measure(
     parameters = sum(number(cost.totals["parameter_bytes"]) for cost in costs.values())
     peak = max(number(cost.totals["peak_activation_bytes"]) for cost in costs.values())
     return execute(graphs, int(parameters + peak), settings, notify)
-
-
-def _environment(
-    request: CompareRequest, outcome: Outcome | None
-) -> dict[str, str | int | float | bool | None]:
-    settings = request.settings
-    fixed: dict[str, str | int | float | bool | None] = {
-        "convcost": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "dtype": settings.dtype,
-        "batch": request.batch,
-    }
-    if outcome is None:
-        return fixed
-    asked: dict[str, str | int | float | bool | None] = {
-        "memory_format": settings.memory_format,
-        "seconds": settings.seconds,
-        "delta": settings.delta,
-        "seed": settings.seed,
-    }
-    return {**fixed, **asked, **outcome.environment}
 
 
 def _rows(

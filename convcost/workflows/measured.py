@@ -20,17 +20,18 @@ def measured_values(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -
     if variant not in outcome.latencies:
         reason = "interrupted before the first round was complete"
         return {**values, "latency": unavailable(reason)}
-    values["latency"] = _estimated(outcome.latencies[variant])
+    values["latency"] = estimated(outcome.latencies[variant])
     comparison = outcome.comparisons.get(variant)
     if comparison:
-        values["latency_ratio"] = _estimated(comparison.ratio)
+        values["latency_ratio"] = estimated(comparison.ratio)
         values["verdict"] = Value("measured", comparison.verdict)
         if comparison.ratio.low is not None:
             values["smallest_change"] = Value("measured", comparison.smallest_change)
     return values
 
 
-def _estimated(estimate: Estimate) -> Value:
+def estimated(estimate: Estimate) -> Value:
+    """A measured value with its interval."""
     return Value(
         "measured",
         estimate.median,

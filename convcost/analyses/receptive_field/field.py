@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from convcost.analyses.receptive_field.axis import (
@@ -61,9 +62,9 @@ class Field(NamedTuple):
 
     @property
     def has_positions(self) -> bool:
-        """Whether some axis has a dimension of its own, with a step between its positions."""
-        alone = {axis for dim in self.dims if (axis := alone_axis(dim)) is not None}
-        return any(box[axis].jump for box in self.boxes for axis in alone)
+        """Whether some dimension holds positions and no channels, with a step between them."""
+        axes = {p.axis for dim in self.dims for p in dim if all(q.axis >= 0 for q in dim)}
+        return any(box[axis].jump for box in self.boxes for axis in axes)
 
     def map_axes(self, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Field:
         """The field after one change per spatial axis; axes without one stay."""
@@ -87,7 +88,7 @@ class Field(NamedTuple):
 
     def lose(self, axes: Iterable[int], reason: str) -> Field:
         """The field once it isn't known which positions along ``axes`` are seen."""
-        lost = dict.fromkeys((axis for axis in axes if not self._sees_all(axis)), reason)
+        lost = dict.fromkeys((axis for axis in axes if not self.sees_all(axis)), reason)
         return self.mix(lost)._replace(bounds={**self.bounds, **lost})
 
     def at(self, dim: int, new: Dim) -> Field:
@@ -101,18 +102,19 @@ class Field(NamedTuple):
             return self
         first, *others = parts
         if len(others) == 1 and others[0].axis == NO_AXIS and first.regular and first.axis >= 0:
-            return self._interleaved(dim, first, others[0])
+            wide = self.map_axes({first.axis: partial(repeat, times=others[0].size)})
+            return wide.at(dim, (Part(first.axis),))
         return self.lose(axes_of(parts), "positions are folded together").at(dim, ())
 
-    def _interleaved(self, dim: int, outer: Part, inner: Part) -> Field:
-        """``inner.size`` outputs at each position of ``outer``: pixel shuffle, window reversal."""
-        wide = self.map_axes({outer.axis: lambda axis: repeat(axis, inner.size)})
-        if inner.window_of == outer.axis and not self._sees_all(outer.axis):
-            reason = "the positions of a window are taken together"
-            wide = wide._replace(bounds={**wide.bounds, outer.axis: reason})
-        return wide.at(dim, (Part(outer.axis),))
+    def unwindow(self, axis: int, size: int) -> Field:
+        """The field once each position of ``axis`` is the ``size`` positions of its window."""
+        wide = self.map_axes({axis: partial(repeat, times=size)})
+        if self.sees_all(axis):
+            return wide
+        return wide._replace(bounds={**wide.bounds, axis: "a window's positions are one"})
 
-    def _sees_all(self, axis: int) -> bool:
+    def sees_all(self, axis: int) -> bool:
+        """Whether every position along ``axis`` is known to be seen."""
         return any(box[axis].phases is None for box in self.boxes) and axis not in self.bounds
 
 

@@ -16,13 +16,30 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
     """The field of the same scalars, in the same order, under another shape."""
     dims: list[Dim] = []
     for old, new in _groups(before, after):
+        if len(old) == len(new) == 1:
+            dims.append(field.dims[old[0]])
+            continue
         parts = [part for dim in old for part in _parts(field.dims[dim], before[dim])]
         sizes = [after[dim] for dim in new]
         placed = _place(parts, sizes)
         if placed is None:
             field, placed = _split(field, parts, sizes)
-        dims += placed
+        for dim in placed:
+            field, tidy = _reversed(field, dim)
+            dims.append(tidy)
     return field._replace(dims=tuple(dims))
+
+
+def _reversed(field: Field, dim: Dim) -> tuple[Field, Dim]:
+    """Windows and the positions within them, laid end to end, are one axis again."""
+    parts: list[Part] = []
+    for part in dim:
+        if parts and part.window_of >= 0 and parts[-1].axis == part.window_of:
+            field = field.unwindow(parts[-1].axis, part.size)
+            parts[-1] = parts[-1]._replace(size=parts[-1].size * part.size)
+        else:
+            parts.append(part)
+    return field, tuple(parts)
 
 
 def _parts(dim: Dim, size: int) -> list[Part]:
@@ -56,6 +73,8 @@ def _groups(before: Shape, after: Shape) -> Iterator[tuple[list[int], list[int]]
 def _place(parts: Sequence[Part], sizes: Sequence[int]) -> list[Dim] | None:
     """The parts laid into dimensions of these sizes, or None where one would be cut."""
     left = list(parts)
+    if not all(part.size for part in parts):
+        return None
     dims: list[Dim] = []
     for size in sizes:
         dim: list[Part] = []

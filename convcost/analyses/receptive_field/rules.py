@@ -54,6 +54,7 @@ from convcost.ops import (
     Shape,
     Shift,
     Slice,
+    Stack,
     Unfold,
     Unused,
 )
@@ -256,6 +257,11 @@ def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
     return lost.at(op.dim, _irregular(axes))
 
 
+def _stack(op: Stack, fields: Fields, shapes: Shapes) -> Field:
+    joined = _union(fields, len(shapes[0]))
+    return joined._replace(dims=(*joined.dims[: op.dim], (), *joined.dims[op.dim :]))
+
+
 def _join(_: Any, fields: Fields, shapes: Shapes) -> Field:
     if len(fields) == 1 and len(fields[0].dims) == len(shapes[-1]):
         return fields[0]
@@ -269,7 +275,12 @@ def _union(fields: Fields, rank: int) -> Field:
     columns = zip_longest(*(reversed(field.dims[-rank:]) for field in fields), fillvalue=())
     dims = [_longest(column) for column in columns]
     dims += [()] * (rank - len(dims))
-    bounds = {axis: reason for field in fields for axis, reason in field.bounds.items()}
+    bounds = {
+        axis: reason
+        for field in fields
+        for axis, reason in field.bounds.items()
+        if not any(other.sees_all(axis) for other in fields)
+    }
     boxes = unite(box for field in fields for box in field.boxes)
     joined = Field(tuple(reversed(dims)), boxes, bounds)
     crossed = _crossed(fields, joined)
@@ -318,6 +329,7 @@ RULES: dict[type, Rule] = {
     Matmul: _matmul,
     Attention: _attention,
     Concat: _concat,
+    Stack: _stack,
     Elementwise: _join,
     Norm: _join,
     Expand: _join,

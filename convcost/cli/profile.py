@@ -1,0 +1,104 @@
+"""``convcost profile``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from convcost.cli.options import Delta, Device, Format, Measure, Output, Seconds, Seed, Threads
+from convcost.errors import ConvcostError
+from convcost.measure.settings import Settings
+
+_WHAT = "What to profile"
+_ROWS = "Which rows"
+
+
+def command(  # noqa: PLR0913  one parameter for each option
+    *,
+    source: Annotated[
+        str,
+        typer.Argument(help="model.py, model.py:attr, package.module:attr or a .pt2 program."),
+    ],
+    input: Annotated[  # noqa: A002  the option's name
+        list[str] | None,
+        typer.Option(
+            metavar="1x3x224x224", help="Shape of an input. Repeatable.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    set: Annotated[  # noqa: A002  the option's name
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Argument for a factory, as YAML. Repeatable.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    expand: Annotated[
+        bool, typer.Option("--expand", help="Show every op.", rich_help_panel=_ROWS)
+    ] = False,
+    depth: Annotated[
+        int | None, typer.Option(min=1, help="Fold modules below.", rich_help_panel=_ROWS)
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", help="Largest first.", rich_help_panel=_ROWS),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="So many rows.", rich_help_panel=_ROWS)
+    ] = None,
+    filter: Annotated[  # noqa: A002  the option's name
+        str | None,
+        typer.Option(metavar="GLOB", help="Rows of these names.", rich_help_panel=_ROWS),
+    ] = None,
+    measure: Measure = True,
+    device: Device = "cpu",
+    threads: Threads = None,
+    seconds: Seconds = None,
+    delta: Delta = 0.03,
+    seed: Seed = 0,
+    format: Format = "table",  # noqa: A002  the option's name
+    output: Output = None,
+) -> int:
+    """A model's layers, one row each, in the order in which they run, and totals.
+
+    $ convcost profile examples/resnet.py
+
+    $ convcost profile torchvision.models:resnet50 --set weights=null --sort latency --top 10
+    """
+    from convcost.cli.streams import parse_copies, progress, show
+    from convcost.workflows.profile import ProfileRequest, profile
+
+    copies = parse_copies(output or ())
+    request = ProfileRequest(
+        source=source,
+        arguments=dict(map(_argument, set or ())),
+        inputs=tuple(map(_shape, input or ())),
+        expand=expand,
+        depth=depth,
+        sort=sort,
+        top=top,
+        glob=filter,
+        measure=measure,
+        settings=Settings(device=device, threads=threads, seconds=seconds, delta=delta, seed=seed),
+    )
+    with progress() as notify:
+        report = profile(request, notify)
+    show(report, format, copies)
+    return 2 if report.interrupted else 0
+
+
+def _argument(text: str) -> tuple[str, object]:
+    from convcost.sources.yaml_file import parse_value
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise ConvcostError(f"--set {text}: not KEY=VALUE", "for example --set num_classes=10")
+    return key, parse_value(f"--set {key}", value)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.lower().split("x")
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise ConvcostError(f"--input {text}: not a shape", "for example --input 1x3x224x224")
+    return tuple(map(int, parts))

@@ -1,0 +1,153 @@
+"""A model's layers timed where they run, in one instrumented pass against plain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from random import Random
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convcost.measure.clocks import Clock, clock_for
+from convcost.measure.execute import torch_errors
+from convcost.measure.intervals import Estimate, estimate
+from convcost.measure.machine import find_device, processor_name, settled
+from convcost.measure.rounds import Plan, run_rounds
+from convcost.measure.settings import CONFIDENCE, SECONDS_PER_CANDIDATE, Settings
+
+_PLAIN, _INSTRUMENTED = "plain", "instrumented"
+
+Notify = Callable[[str, float | None], None]
+
+
+class InPlace(NamedTuple):
+    """Seconds of one pass, round by round.
+
+    ``segments`` are, in order of time, the gap before the first call, the first call, the gap
+    after it, and so on; empty where the calls weren't those of the trace. ``cost`` is the
+    instrumented pass over the plain one.
+    """
+
+    segments: Sequence[Sequence[float]]
+    total: Estimate | None
+    cost: Estimate | None
+    environment: Mapping[str, str | int | float]
+    notices: tuple[str, ...]
+    interrupted: bool
+
+
+def measure_in_place(  # noqa: PLR0913
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    calls: Sequence[str],
+    settings: Settings,
+    notify: Notify,
+) -> InPlace:
+    """Times the modules at the paths ``calls``, called in that order, within whole passes.
+
+    Raises:
+        ConvcostError: no such device, or torch refuses to run the model there.
+    """
+    device = find_device(settings.device)
+    with settled(settings.threads) as threads, torch_errors(settings):
+        module = module.to(device)
+        inputs = [_with_data(value, device) for value in args]
+        named = {key: _with_data(value, device) for key, value in kwargs.items()}
+        watch = _Stopwatch(module, calls, clock_for(device))
+
+        def progress(rounds: int, share: float) -> None:
+            watch.complete = len(watch.passes)
+            notify(f"measuring, round {rounds}", share)
+
+        samples = run_rounds(
+            {
+                _PLAIN: lambda: module(*inputs, **named),
+                _INSTRUMENTED: lambda: watch.run(inputs, named),
+            },
+            Plan(settings.seconds, 2 * SECONDS_PER_CANDIDATE, settings.delta / 3, CONFIDENCE),
+            clock_for(device),
+            Random(settings.seed),  # noqa: S311  an order, no secret
+            progress,
+        )
+        rounds = len(samples.seconds[_PLAIN])
+        segments = watch.segments(rounds, samples.times.get(_INSTRUMENTED, 1))
+    return InPlace(
+        segments,
+        estimate(samples.seconds[_PLAIN], CONFIDENCE) if rounds else None,
+        estimate(samples.ratios(_INSTRUMENTED, _PLAIN), CONFIDENCE) if rounds else None,
+        {
+            "torch": torch.__version__,
+            "device": device.type,
+            "processor": processor_name(device),
+            "threads": threads,
+            "rounds": rounds,
+        },
+        () if segments or not rounds else ("the model's calls differ from pass to pass",),
+        samples.interrupted,
+    )
+
+
+def _with_data(value: Any, device: torch.device) -> Any:
+    """``value`` on the device, with random data where it is only a shape."""
+    if isinstance(value, Tensor):
+        return (
+            torch.rand(value.shape).to(device, value.dtype) if value.is_meta else value.to(device)
+        )
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)(_with_data(item, device) for item in value)
+    if isinstance(value, dict):
+        return {key: _with_data(item, device) for key, item in value.items()}
+    return value
+
+
+class _Stopwatch:
+    """Marks the clock at the start and the end of each call of some modules."""
+
+    def __init__(self, module: nn.Module, calls: Sequence[str], clock: Clock) -> None:
+        self._module = module
+        self._expected = [id(module.get_submodule(path)) for path in calls]
+        self._watched = set(self._expected)
+        self._clock = clock
+        self.passes: list[tuple[list[int], list[Any]]] = []
+        self.complete = 0
+
+    def run(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """One instrumented pass."""
+        called: list[int] = []
+        marks = [self._clock.mark()]
+        with self._marking(called, marks):
+            self._module(*args, **kwargs)
+        marks.append(self._clock.mark())
+        self.passes.append((called, marks))
+
+    @contextmanager
+    def _marking(self, called: list[int], marks: list[Any]) -> Iterator[None]:
+        original, watched, mark = nn.Module.__call__, self._watched, self._clock.mark
+
+        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if id(module) not in watched:
+                return original(module, *args, **kwargs)
+            called.append(id(module))
+            marks.append(mark())
+            result = original(module, *args, **kwargs)
+            marks.append(mark())
+            return result
+
+        nn.Module.__call__ = call  # type: ignore[method-assign]  # hooks would cost more
+        try:
+            yield
+        finally:
+            nn.Module.__call__ = original  # type: ignore[method-assign]
+
+    def segments(self, rounds: int, times: int) -> list[list[float]]:
+        """Seconds of each gap and call, one entry a round: the mean over its ``times`` passes."""
+        passes = self.passes[self.complete - rounds * times : self.complete]
+        if not rounds or any(called != self._expected for called, _ in passes):
+            return []
+        spans = [self._clock.spans(marks) for _, marks in passes]
+        blocks = [spans[i * times : (i + 1) * times] for i in range(rounds)]
+        means = [[sum(column) / times for column in zip(*block, strict=True)] for block in blocks]
+        return [list(series) for series in zip(*means, strict=True)]

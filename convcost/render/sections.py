@@ -1,0 +1,46 @@
+"""What a report shows, in order, for formats that are made of tables and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from convcost.ops import format_shape
+from convcost.render.cells import Column, layer_columns, summary_columns
+from convcost.report import Report, Row
+
+
+class Section(NamedTuple):
+    """A table with its heading; ``total`` stands below its rows."""
+
+    heading: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    total: Row | None = None
+
+
+def title(report: Report) -> str:
+    """What it is about: ``primer: input 1×3×12×12, output 1×256×8×8``."""
+    shapes = " and ".join(map(format_shape, report.input))
+    if report.kind == "profile":
+        return f"{report.source}: input {shapes}"
+    output = format_shape(report.rows[0].output_shape)
+    return f"{report.rows[0].name}: input {shapes}, output {output}"
+
+
+def main_section(report: Report) -> Section:
+    """The table that the report is for."""
+    if report.kind == "profile":
+        total = Row("total", "standard", "", "", (), report.totals)
+        return Section("", layer_columns(report.rows), report.rows, total)
+    return Section("", summary_columns(report), report.rows)
+
+
+def layer_sections(report: Report) -> list[Section]:
+    """The layers of each variant, where they were asked for."""
+    found = []
+    for row in report.rows:
+        layers = [layer for layer in report.layers if layer.variant == row.variant]
+        if layers:
+            found.append(Section(row.variant, layer_columns(layers), layers))
+    return found

@@ -1,0 +1,143 @@
+"""Convolutions, plain and transposed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from convcost.ops import Conv, Padding, Shape
+from convcost.sources.aten.settings import IntOrInts, both_sides, each, same_padding
+from convcost.sources.tracer import Tracer
+
+
+def _conv(
+    tracer: Tracer,
+    _: Any,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrInts = 1,
+    padding: IntOrInts | str = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+) -> Tensor:
+    # [n, o, *spatial] = conv([n, i, *spatial], [o, i / groups, *kernel])
+    shape = tuple(weight.shape)
+    kernel = shape[2:]
+    axes = len(kernel)
+    rates = each(dilation, axes)
+    op = Conv(
+        shape[1] * groups,
+        shape[0],
+        kernel,
+        each(stride, axes),
+        _pads(padding, kernel, rates),
+        rates,
+        groups,
+        bias is not None,
+    )
+    return _emit(tracer, op, x, weight, bias)
+
+
+def _pads(padding: IntOrInts | str, kernel: Shape, dilation: Shape) -> Padding:
+    if padding == "same":
+        return same_padding(kernel, dilation)
+    if isinstance(padding, str):
+        return ((0, 0),) * len(kernel)
+    return both_sides(padding, len(kernel))
+
+
+def _conv_transpose(
+    tracer: Tracer,
+    _: Any,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrInts = 1,
+    padding: IntOrInts = 0,
+    output_padding: IntOrInts = 0,
+    groups: int = 1,
+    dilation: IntOrInts = 1,
+) -> Tensor:
+    # [n, o, *spatial] = conv_transpose([n, i, *spatial], [i, o / groups, *kernel])
+    shape = tuple(weight.shape)
+    axes = len(shape) - 2
+    op = Conv(
+        shape[0],
+        shape[1] * groups,
+        shape[2:],
+        each(stride, axes),
+        both_sides(padding, axes),
+        each(dilation, axes),
+        groups,
+        bias is not None,
+        transposed=True,
+        output_padding=each(output_padding, axes),
+    )
+    return _emit(tracer, op, x, weight, bias)
+
+
+def _convolution(
+    tracer: Tracer,
+    func: Any,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,  # noqa: FBT001
+    output_padding: Sequence[int],
+    groups: int,
+    *_: Any,
+) -> Tensor:
+    if transposed:
+        return _conv_transpose(
+            tracer, func, x, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+    return _conv(tracer, func, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _deform_conv(
+    tracer: Tracer,
+    func: Any,
+    x: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    bias: Tensor,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    groups: int,
+    *_: Any,
+) -> Tensor:
+    # the taps move with the data; the multiplications are those of a convolution
+    del offset, mask
+    rates = (dilation_h, dilation_w)
+    return _conv(tracer, func, x, weight, bias, (stride_h, stride_w), (pad_h, pad_w), rates, groups)
+
+
+def _emit(tracer: Tracer, op: Conv, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    before = tuple(x.shape)
+    axes = len(op.kernel_size)
+    if len(before) == axes + 2:
+        shape = op.output_shape(before)
+    else:
+        # torch takes an input without a batch too
+        shape = op.output_shape((1, *before))[1:]
+    return tracer.emit(op, (x, weight, bias), shape, like=x)
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    **{f"conv{n}d": _conv for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": _conv_transpose for n in (1, 2, 3)},
+    "convolution": _convolution,
+    "_convolution": _convolution,
+    "torchvision::deform_conv2d": _deform_conv,
+}

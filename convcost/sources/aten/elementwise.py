@@ -1,0 +1,169 @@
+"""Ops that treat every position alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from convcost.ops import Elementwise, Mix, Norm, Op, Shape
+from convcost.sources.aten.settings import all_positive
+from convcost.sources.tracer import Traced, Tracer, tensors_in
+
+# pointwise, but without torch's tag for it, and those that models use most
+_POINTWISE = """
+relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid hardsigmoid hardswish hardtanh tanh
+softplus prelu threshold dropout alpha_dropout feature_dropout add sub mul div rsub pow sqrt rsqrt
+exp log neg abs clamp clamp_min clamp_max sin cos where maximum minimum square reciprocal
+logit softsign logsigmoid log_sigmoid rrelu glu_jvp native_channel_shuffle channel_shuffle
+masked_fill lerp addcmul addcdiv true_divide floor_divide erf floor ceil round
+""".split()
+
+
+def _elementwise(kind: str) -> Callable[..., Any]:
+    op = Elementwise(kind)
+
+    def rule(tracer: Tracer, func: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        others = [arg for arg in args if isinstance(arg, Tensor)]
+        if type(x) is Traced and _keeps(x, others):
+            return tracer.emit(op, (x, *others), tuple(x.shape), like=x)
+        return tracer.run_on_twins(func, (x, *args), kwargs, op)
+
+    return rule
+
+
+def _keeps(x: Tensor, others: list[Tensor]) -> bool:
+    """Whether the result has the shape and dtype of ``x``, whatever broadcasts into it."""
+    if not x.dtype.is_floating_point:
+        return False
+    shape = x.shape
+    return all(other.dtype is x.dtype and _fits(other.shape, shape) for other in others)
+
+
+def _fits(other: Shape, shape: Shape) -> bool:
+    if other == shape:
+        return True
+    offset = len(shape) - len(other)
+    return offset >= 0 and all(n in (1, shape[offset + i]) for i, n in enumerate(other))
+
+
+def _in_place(kind: str) -> Callable[..., Any]:
+    op = Elementwise(kind)
+
+    def rule(tracer: Tracer, _: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return tracer.write(op, x, [x, *tensors_in((args, kwargs))])
+
+    return rule
+
+
+def _copy_into(tracer: Tracer, _: Any, x: Tensor, source: Tensor, *__: Any) -> Tensor:
+    return tracer.write(Elementwise("copy"), x, [source])
+
+
+def _fill(tracer: Tracer, _: Any, x: Tensor, *__: Any, **___: Any) -> Tensor:
+    return tracer.write(Elementwise("fill"), x, [])
+
+
+def _copy(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """A copy where torch makes one, else the tensor itself."""
+    if tracer.real:
+        return tracer.run_on_twins(func, (x, *args), kwargs, Elementwise("copy"))
+    twin = tracer.twin(x)
+    result = func(twin, *tracer.without_data(args), **tracer.without_data(kwargs))
+    if result is twin and type(x) is Traced:
+        return x
+    return tracer.emit(Elementwise("copy"), (x,), tuple(x.shape), twin=result)
+
+
+def _batch_norm(
+    tracer: Tracer,
+    _: Any,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,  # noqa: FBT001
+    *__: Any,
+) -> Tensor:
+    shape = tuple(x.shape)
+    op: Op = Norm(shape[1], weight is not None)
+    if training or running_mean is None:
+        op = Mix((0, *range(2, len(shape))), "batch_norm")
+    del running_var
+    return tracer.emit(op, (x, weight, bias), shape, like=x)
+
+
+def _layer_norm(
+    tracer: Tracer,
+    _: Any,
+    x: Tensor,
+    normalized: list[int],
+    weight: Tensor | None = None,
+    bias: Any = None,
+    *__: Any,
+) -> Tensor:
+    rank = x.dim()
+    dims = tuple(range(rank - len(normalized), rank))
+    bias = bias if isinstance(bias, Tensor) else None
+    return tracer.emit(Mix(dims, "layer_norm"), (x, weight, bias), tuple(x.shape), dtype=x.dtype)
+
+
+def _norm_over_positions(kind: str) -> Callable[..., Any]:
+    def rule(tracer: Tracer, _: Any, x: Tensor, *args: Any, **__: Any) -> Tensor:
+        scale = [arg for arg in args if isinstance(arg, Tensor)][:2]
+        op = Mix(tuple(range(2, x.dim())), kind)
+        return tracer.emit(op, (x, *scale), tuple(x.shape), like=x)
+
+    return rule
+
+
+def _mix(kind: str) -> Callable[..., Any]:
+    def rule(tracer: Tracer, func: Any, x: Tensor, dim: Any = -1, *args: Any, **kwargs: Any) -> Any:
+        op = Mix(all_positive(dim, x.dim()), kind)
+        if args or kwargs or not x.dtype.is_floating_point:
+            return tracer.run_on_twins(func, (x, dim, *args), kwargs, op)
+        return tracer.emit(op, (x,), tuple(x.shape), like=x)
+
+    return rule
+
+
+def _embedding(tracer: Tracer, func: Any, weight: Tensor, indices: Tensor, *args: Any) -> Any:
+    return tracer.run_on_twins(func, (weight, indices, *args), {}, Elementwise("embedding"))
+
+
+_COPIES = ("to", "_to_copy", "contiguous", "clone", "type_as", "lift_fresh", "float", "half")
+_MIXING = (
+    "softmax",
+    "_softmax",
+    "log_softmax",
+    "_log_softmax",
+    "cumsum",
+    "cumprod",
+    "logcumsumexp",
+)
+_FFT = ("_fft_r2c", "_fft_c2c", "_fft_c2r")
+
+
+def _fft(tracer: Tracer, func: Any, x: Tensor, dim: list[int], *args: Any) -> Any:
+    op = Mix(all_positive(dim, x.dim()), "fft")
+    return tracer.run_on_twins(func, (x, dim, *args), {}, op)
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    **{kind: _elementwise(kind) for kind in _POINTWISE},
+    **{f"{kind}_": _in_place(kind) for kind in _POINTWISE},
+    "copy_": _copy_into,
+    "zero_": _fill,
+    "fill_": _fill,
+    **dict.fromkeys(_COPIES, _copy),
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "rms_norm": _layer_norm,
+    "group_norm": _norm_over_positions("group_norm"),
+    "instance_norm": _norm_over_positions("instance_norm"),
+    **{kind: _mix(kind.strip("_")) for kind in _MIXING},
+    **dict.fromkeys(_FFT, _fft),
+    "embedding": _embedding,
+}

@@ -1,0 +1,76 @@
+"""Matrix products and attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from convcost.errors import ShapeError
+from convcost.ops import Attention, Linear, Matmul, Shape
+from convcost.sources.tracer import Tracer
+
+
+def _linear(
+    tracer: Tracer, _: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    # [*, o] = linear([*, i], [o, i])
+    shape, features = tuple(x.shape), weight.shape
+    if shape[-1] != features[-1]:
+        raise ShapeError(f"needs {features[-1]} features, the input has {shape[-1]}")
+    outputs = features[:-1] if len(features) > 1 else ()
+    op = Linear(features[-1], prod(outputs), bias is not None)
+    return tracer.emit(op, (x, weight, bias), (*shape[:-1], *outputs), dtype=x.dtype)
+
+
+def _matmul(tracer: Tracer, _: Any, first: Tensor, second: Tensor, *__: Any) -> Tensor:
+    # [*, n, m] = matmul([*, n, k], [*, k, m])
+    a, b = tuple(first.shape), tuple(second.shape)
+    contracted = b[-2] if len(b) > 1 else b[0]
+    if a[-1] != contracted:
+        raise ShapeError(f"can't multiply {list(a)} by {list(b)}")
+    rows = a[-2:-1] if len(a) > 1 else ()
+    columns = b[-1:] if len(b) > 1 else ()
+    shape = (*_broadcast(a[:-2], b[:-2]), *rows, *columns)
+    return tracer.emit(Matmul(contracted), (first, second), shape, dtype=first.dtype)
+
+
+def _addmm(
+    tracer: Tracer, func: Any, bias: Tensor, first: Tensor, second: Tensor, **_: Any
+) -> Tensor:
+    # [*, n, m] = bias + matmul([*, n, k], [*, k, m])
+    del func
+    shape = (*first.shape[:-1], second.shape[-1])
+    op = Matmul(first.shape[-1])
+    return tracer.emit(op, (first, second, bias), shape, dtype=first.dtype)
+
+
+def _broadcast(first: Shape, second: Shape) -> Shape:
+    length = max(len(first), len(second))
+    padded = ((1,) * (length - len(s)) + s for s in (first, second))
+    return tuple(b if a == 1 else a for a, b in zip(*padded, strict=True))
+
+
+def _attention(
+    tracer: Tracer, _: Any, query: Tensor, key: Tensor, value: Tensor, *__: Any, **___: Any
+) -> Tensor:
+    # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v])
+    shape = (*query.shape[:-1], value.shape[-1])
+    scores = prod(query.shape[:-1]) * key.shape[-2]
+    op = Attention(scores * (query.shape[-1] + value.shape[-1]))
+    return tracer.emit(op, (query, key, value), shape, like=query)
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    "linear": _linear,
+    "matmul": _matmul,
+    "mm": _matmul,
+    "bmm": _matmul,
+    "mv": _matmul,
+    "dot": _matmul,
+    "addmm": _addmm,
+    "baddbmm": _addmm,
+    "scaled_dot_product_attention": _attention,
+}

@@ -1,0 +1,81 @@
+"""Ops that join positions or move them about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from convcost.ops import Concat, Op, Rearrange, Shift, Stack
+from convcost.sources.aten.settings import all_positive, positive
+from convcost.sources.tracer import Tracer
+
+# which dimension they act along, where they name one; else along all
+_ALONG = """
+gather index_select index_copy index_add index_fill scatter scatter_add sort topk flip
+take_along_dim rot90 unfold argsort kthvalue unique_dim roll scatter_reduce
+""".split()
+_ANYWHERE = """
+index index_put masked_select grid_sampler grid_sampler_2d grid_sampler_3d col2im tril triu diagonal
+affine_grid_generator as_strided masked_scatter take put meshgrid cartesian_prod diag_embed
+select_scatter slice_scatter bincount one_hot searchsorted bucketize nonzero cdist
+torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align torchvision::ps_roi_pool
+torchvision::nms
+""".split()
+
+
+def _concat(tracer: Tracer, func: Any, tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    parts = [t for t in tensors if t.dim() > 1 or t.numel()]
+    dtype = parts[0].dtype
+    if tracer.real or any(part.dtype is not dtype for part in parts):
+        place = positive(dim, parts[0].dim())
+        return tracer.run_on_twins(func, (tensors, dim), {}, Concat(place))
+    shapes = [tuple(part.shape) for part in parts]
+    op = Concat(positive(dim, len(shapes[0])))
+    return tracer.emit(op, parts, op.output_shape(*shapes), like=parts[0])
+
+
+def _stack(tracer: Tracer, func: Any, tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    place = positive(dim, tensors[0].dim() + 1)
+    return tracer.run_on_twins(func, (tensors, dim), {}, Stack(place))
+
+
+def _along(kind: str) -> Callable[..., Any]:
+    def rule(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        names = [argument.name for argument in func._schema.arguments[1:]]  # noqa: SLF001
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        dims = given.get("dim", given.get("dims", given.get("dimension")))
+        op = Rearrange(all_positive(dims, x.dim()), kind)
+        return tracer.run_on_twins(func, (x, *args), kwargs, op)
+
+    return rule
+
+
+def _anywhere(kind: str) -> Callable[..., Any]:
+    op = Rearrange((), kind.rpartition(":")[2])
+
+    def rule(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Any:
+        return tracer.run_on_twins(func, args, kwargs, op)
+
+    return rule
+
+
+def _roll(
+    tracer: Tracer, func: Any, x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()
+) -> Any:
+    op: Op = Shift(all_positive(dims, x.dim()), tuple(shifts)) if dims else Rearrange((), "roll")
+    return tracer.run_on_twins(func, (x, shifts, dims), {}, op)
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    "cat": _concat,
+    "concat": _concat,
+    "concatenate": _concat,
+    **{kind: _along(kind) for kind in _ALONG},
+    **{f"{kind}_": _along(kind) for kind in _ALONG},
+    **{kind: _anywhere(kind) for kind in _ANYWHERE},
+    **{f"{kind}_": _anywhere(kind) for kind in _ANYWHERE},
+    "stack": _stack,
+    "roll": _roll,
+}

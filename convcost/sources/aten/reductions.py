@@ -1,0 +1,58 @@
+"""Ops that leave one position of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from convcost.ops import Reduce
+from convcost.sources.aten.settings import all_positive
+from convcost.sources.tracer import Tracer
+
+_KINDS = """
+mean sum amax amin prod var std logsumexp all any argmax argmin max min norm linalg_vector_norm
+std_mean var_mean nansum median mode count_nonzero nanmean
+""".split()
+
+
+def _mean(
+    tracer: Tracer,
+    func: Any,
+    x: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,  # noqa: FBT001, FBT002  the op's own argument
+    **kwargs: Any,
+) -> Any:
+    dims = all_positive(dim, x.dim())
+    op = Reduce(dims, keepdim, "mean")
+    if kwargs or not x.dtype.is_floating_point:
+        arguments = () if dim is None else (dim, keepdim)
+        return tracer.run_on_twins(func, (x, *arguments), kwargs, op)
+    sizes = enumerate(x.shape)
+    shape = tuple(1 if i in dims else n for i, n in sizes if keepdim or i not in dims)
+    return tracer.emit(op, (x,), shape, dtype=x.dtype)
+
+
+def _reduce(kind: str) -> Callable[..., Any]:
+    def rule(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        op = Reduce(*_dims(func, x, args, kwargs), kind.removeprefix("linalg_"))
+        return tracer.run_on_twins(func, (x, *args), kwargs, op)
+
+    return rule
+
+
+def _dims(
+    func: Any, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[int, ...], bool]:
+    """The dimensions that a reduction takes, and whether it keeps them, by the op's own names."""
+    names = [argument.name for argument in func._schema.arguments[1:]]  # noqa: SLF001
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    return all_positive(given.get("dim"), x.dim()), bool(given.get("keepdim", False))
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    **{kind: _reduce(kind) for kind in _KINDS},
+    "mean": _mean,
+}

@@ -1,0 +1,40 @@
+"""Arguments of ATen ops in the forms that ops have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convcost.ops import Padding, Sizes
+
+IntOrInts = int | Sequence[int]
+
+
+def each(value: IntOrInts, axes: int) -> Sizes:
+    """One number per axis, of a number, a list of one, or a list."""
+    if isinstance(value, int):
+        return (value,) * axes
+    sizes = tuple(value)
+    return sizes * axes if len(sizes) == 1 else sizes
+
+
+def both_sides(value: IntOrInts, axes: int) -> Padding:
+    """(before, after) per axis of a symmetric padding."""
+    return tuple((size, size) for size in each(value, axes))
+
+
+def same_padding(kernel: Sizes, dilation: Sizes) -> Padding:
+    """The padding of 'same': the odd one after (aten/src/ATen/native/Convolution.cpp)."""
+    spans = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    return tuple((span // 2, span - span // 2) for span in spans)
+
+
+def positive(dim: int, rank: int) -> int:
+    """A dimension counted from 0."""
+    return dim + rank if dim < 0 else dim
+
+
+def all_positive(dims: IntOrInts | None, rank: int) -> Sizes:
+    """Dimensions counted from 0; all of them for none."""
+    if dims is None or (not isinstance(dims, int) and not len(dims)):
+        return tuple(range(rank))
+    return tuple(positive(dim, rank) for dim in ([dims] if isinstance(dims, int) else dims))

@@ -1,0 +1,142 @@
+"""What a model is called with: given shapes or tensors, or else a guess with a notice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from convcost.errors import ConvcostError
+
+Shape = tuple[int, ...]
+
+
+class ModelInputs(NamedTuple):
+    """The arguments of one forward pass, and what the user must know about them."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    notices: tuple[str, ...] = ()
+
+
+_SPATIAL: dict[type[nn.Module], Shape] = {
+    nn.Conv1d: (16000,),
+    nn.ConvTranspose1d: (16000,),
+    nn.Conv2d: (224, 224),
+    nn.ConvTranspose2d: (224, 224),
+    nn.Conv3d: (16, 112, 112),
+    nn.ConvTranspose3d: (16, 112, 112),
+}
+
+
+_TOKENS = (nn.Embedding, nn.EmbeddingBag)
+
+
+def given_inputs(value: object, module: nn.Module, source: str) -> ModelInputs:
+    """A tensor, a shape, a tuple or list of either, or a dict of keyword arguments.
+
+    Raises:
+        ConvcostError: it is none of these.
+    """
+    if isinstance(value, torch.Tensor):
+        return ModelInputs((value,), {})
+    if isinstance(value, dict):
+        return ModelInputs((), {str(key): item for key, item in value.items()})
+    if isinstance(value, (tuple, list)):
+        if value and _is_shape(value):
+            return shaped_inputs([tuple(value)], module, source)
+        if value and all(_is_shape(item) and item for item in value):
+            return shaped_inputs([tuple(item) for item in value], module, source)
+        return ModelInputs(tuple(value), {})
+    raise ConvcostError(
+        f"{source}: the example input is of type {type(value).__name__}",
+        "give a tensor, a tuple or list of arguments, a dict of keyword arguments, or a shape",
+    )
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and all(type(size) is int for size in value)
+
+
+def shaped_inputs(shapes: Sequence[Shape], module: nn.Module, source: str) -> ModelInputs:
+    """Tensors without data, of the given shapes and the model's own dtype.
+
+    Raises:
+        ConvcostError: a size isn't positive.
+    """
+    for shape in shapes:
+        if min(shape, default=1) < 1:
+            raise ConvcostError(
+                f"{source}: the input {format_shape(shape)} is empty", "each size is 1 or more"
+            )
+    dtype = _dtype(module)
+    args = tuple(torch.empty(shape, dtype=dtype, device="meta") for shape in shapes)
+    tokens = "the input is of int64: the model begins with an nn.Embedding"
+    return ModelInputs(args, {}, () if dtype.is_floating_point else (tokens,))
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    if _first_convolution(module) is None and isinstance(_first_leaf(module), _TOKENS):
+        return torch.int64
+    floating = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
+    return next(floating, torch.float32)
+
+
+def guessed_inputs(module: nn.Module, source: str, option: str) -> ModelInputs:
+    """The field's usual input for the model's first layer, with a notice that says so.
+
+    Raises:
+        ConvcostError: the model begins with an embedding, so no size is usual.
+    """
+    shape = _usual_shape(module, source, option)
+    notice = f"no input given: {format_shape(shape)} is assumed; use {option}"
+    return shaped_inputs([shape], module, source)._replace(notices=(notice,))
+
+
+def _usual_shape(module: nn.Module, source: str, option: str) -> Shape:
+    convolution = _first_convolution(module)
+    if own := _own_shape(module):
+        return own
+    if convolution is not None:
+        channels, spatial = convolution
+        return (1, channels, *spatial)
+    first = _first_leaf(module)
+    if isinstance(first, nn.Linear):
+        return (1, first.in_features)
+    if isinstance(first, _TOKENS):
+        raise ConvcostError(
+            f"{source}: no input given, and the model begins with an nn.Embedding: it takes "
+            "integer tokens, and nothing says how many",
+            f"use {option}, as in 1×128, or example_inputs = torch.zeros(1, 128, dtype=torch.long)",
+        )
+    return (1, 3, 224, 224)
+
+
+def _own_shape(module: nn.Module) -> Shape | None:
+    """The input size that a timm model was configured for."""
+    configuration = getattr(module, "pretrained_cfg", None)
+    size = configuration.get("input_size") if isinstance(configuration, dict) else None
+    return (1, *size) if isinstance(size, (tuple, list)) and size and _is_shape(size) else None
+
+
+def _first_convolution(module: nn.Module) -> tuple[int, Shape] | None:
+    """Channels and usual spatial sizes of the first convolution; a lazy one is said to have 3."""
+    for part in module.modules():
+        for kind, spatial in _SPATIAL.items():
+            if isinstance(part, kind):
+                channels = part.in_channels
+                return (channels if isinstance(channels, int) and channels else 3), spatial
+    return None
+
+
+def _first_leaf(module: nn.Module) -> nn.Module | None:
+    """The first part that has parameters and no parts of its own."""
+    leaves = (part for part in module.modules() if not any(part.children()))
+    return next((leaf for leaf in leaves if any(True for _ in leaf.parameters())), None)
+
+
+def format_shape(shape: Shape) -> str:
+    """``1×3×224×224``."""
+    return "×".join(map(str, shape))

@@ -1,0 +1,87 @@
+"""A program saved by ``torch.export.save`` -> a module, without running code from the file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.export import ExportedProgram
+from torch.export.pt2_archive._package import load_pt2
+
+from convcost.errors import ConvcostError
+from convcost.sources.exported_check import check_archive
+from convcost.sources.python_file import read_bytes
+
+Example = tuple[tuple[Any, ...], dict[str, Any]]
+
+_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+_FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+
+
+def load_exported(source: str) -> tuple[nn.Module, Example | None]:
+    """The program's module, and the example inputs that it was exported with.
+
+    ``torch.export.load`` isn't used: it falls back to an older format that isn't checked.
+
+    Raises:
+        ConvcostError: it can't be read, isn't such a program, or holds what could run code.
+    """
+    if not Path(source).is_file():
+        read_bytes(Path(source), source)
+    try:
+        check_archive(source)
+        with weights_only():
+            program = _the_program(load_pt2(source).exported_programs, source)
+        return _module(program), program.example_inputs
+    except ConvcostError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise ConvcostError(
+            f"{source}: not loaded: it holds pickled objects other than tensors, "
+            "which could run code",
+            "export with example inputs that are tensors, numbers, tuples and dicts",
+        ) from error
+    except Exception as error:  # torch raises anything for a broken file
+        raise ConvcostError(
+            f"{source}: can't be loaded as a program of torch.export.save: {_reason(error)}",
+            "save it again with this version of torch",
+        ) from error
+
+
+def _the_program(programs: dict[str, ExportedProgram], source: str) -> ExportedProgram:
+    if len(programs) != 1 and "model" not in programs:
+        raise ConvcostError(f"{source}: holds {len(programs)} programs, none named 'model'")
+    return programs["model"] if "model" in programs else next(iter(programs.values()))
+
+
+def _module(program: ExportedProgram) -> nn.Module:
+    """The module in eval mode; its guards, which are code in the file, aren't made."""
+    module = program.module(check_guards=False)
+    for refused in ("train", "eval"):  # an exported graph has one mode: these only raise
+        vars(module).pop(refused, None)
+    return module.eval()
+
+
+@contextlib.contextmanager
+def weights_only() -> Iterator[None]:
+    """Makes every ``torch.load`` refuse a pickle that isn't plain tensors, whatever it's told."""
+    before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORBID)}
+    os.environ[_FORCE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_FORCE]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of the innermost cause."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,34 @@
+"""One forward pass of a loaded model, with the user's errors told as the user's."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from convcost.errors import ConvcostError
+from convcost.graph import Graph
+from convcost.sources.model import LoadedModel
+from convcost.sources.trace import ForwardError, trace
+from convcost.sources.tracer import NeedsDataError
+from convcost.sources.user_code import user_error
+
+__all__ = ["NeedsDataError", "run_forward"]
+
+
+def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...]]:
+    """The model's graph, and notices.
+
+    Raises:
+        ConvcostError: the pass fails; names the layer, and the user's file and line.
+        NeedsDataError: the pass needs data, and the model has none.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return trace(loaded.module, loaded.args, loaded.kwargs, loaded.name)
+    except ForwardError as error:
+        told = user_error(error.cause, source, "in forward")
+        layer = f"in {error.path}: " if error.path else ""
+        hint = "; ".join(filter(None, (told.hint, "is the input right? give it with --input")))
+        raise ConvcostError(f"{source}: {layer}{told.message}", hint) from error
+    except SystemExit as error:
+        raise ConvcostError(f"{source}: calls sys.exit in forward") from error

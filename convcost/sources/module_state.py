@@ -1,0 +1,110 @@
+"""A module's parameters, buffers, flags and attributes, put back after a pass."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+_CONTAINERS = (dict, OrderedDict, list, set, deque)
+_HOOKS = frozenset(key for key in nn.Module().__dict__ if "hook" in key)
+
+
+class ModuleState:
+    """What a module and all modules below it hold.
+
+    ``names`` gives each module's path by its id, ``parameters`` each parameter's path and tensor,
+    ``buffers`` each buffer; all but paths are by identity, so what is shared is there once.
+    """
+
+    def __init__(self, root: nn.Module) -> None:
+        self.names: dict[int, str] = {}
+        self.parameters: dict[int, tuple[str, Tensor]] = {}
+        self.buffers: dict[int, Tensor] = {}
+        self._attributes: list[tuple[nn.Module, dict[str, Any]]] = []
+        self._contents: list[tuple[Any, Any]] = []
+        pending = [("", root)]
+        while pending:
+            path, module = pending.pop()
+            if id(module) not in self.names:
+                pending.extend(self._add(path, module))
+
+    def _add(self, path: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
+        """Takes one module in; gives its children, last one first."""
+        self.names[id(module)] = path
+        self._keep(module)
+        prefix = f"{path}." if path else ""
+        for key, parameter in module._parameters.items():  # noqa: SLF001  named_* is too slow
+            if parameter is not None and id(parameter) not in self.parameters:
+                self.parameters[id(parameter)] = (prefix + key, parameter)
+        for buffer in module._buffers.values():  # noqa: SLF001
+            if buffer is not None:
+                self.buffers[id(buffer)] = buffer
+        children = [
+            (prefix + key, child)
+            for key, child in module._modules.items()  # noqa: SLF001
+            if child is not None
+        ]
+        return children[::-1]
+
+    def _keep(self, module: nn.Module) -> None:
+        attributes = module.__dict__
+        self._attributes.append((module, attributes.copy()))
+        for key, value in attributes.items():
+            if type(value) in _CONTAINERS and key not in _HOOKS:
+                self._contents.append((value, value.copy() if value else None))
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every parameter and buffer."""
+        yield from (parameter for _, parameter in self.parameters.values())
+        yield from self.buffers.values()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Eval mode inside; outside, everything is as it was, also after an error."""
+        try:
+            for module, _ in self._attributes:
+                module.__dict__["training"] = False
+            yield
+        finally:
+            self._put_back()
+
+    @contextmanager
+    def kept_with_data(self) -> Iterator[None]:
+        """The same for a pass that computes: buffers keep their values too."""
+        values = [(buffer, buffer.detach().clone()) for buffer in self.buffers.values()]
+        with self.kept():
+            try:
+                yield
+            finally:
+                for buffer, value in values:
+                    buffer.copy_(value)
+
+    def _put_back(self) -> None:
+        for module, attributes in self._attributes:
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
+        for container, before in self._contents:
+            if before is None:
+                container.clear()
+            elif len(container) != len(before) or not _same_items(container, before):
+                _refill(container, before)
+
+
+def _same_items(now: Any, before: Any) -> bool:
+    if isinstance(now, dict):
+        return all(
+            a == b and x is y for (a, x), (b, y) in zip(now.items(), before.items(), strict=True)
+        )
+    return isinstance(now, set) or all(x is y for x, y in zip(now, before, strict=True))
+
+
+def _refill(container: Any, before: Any) -> None:
+    container.clear()
+    if isinstance(container, dict | set):
+        container.update(before)
+    else:
+        container.extend(before)

@@ -1,0 +1,152 @@
+"""From a module and its inputs to a graph."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convcost.graph import Graph, Node, Parameter
+from convcost.ops import Unused
+from convcost.sources.aten import RULES
+from convcost.sources.module_state import ModuleState
+from convcost.sources.tracer import NeedsDataError, Tracer, node_of, tensors_in
+
+
+class Trace(NamedTuple):
+    """What one pass gave; ``notices`` say what was out of the ordinary."""
+
+    graph: Graph
+    notices: tuple[str, ...]
+
+
+class ForwardError(Exception):
+    """The model's ``forward`` raised ``cause``, in the module at ``path``."""
+
+    def __init__(self, path: str, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.path = path
+        self.cause = cause
+
+
+def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> Trace:
+    """One pass of ``module``, without data where that works, else for real on its device.
+
+    The module is as before afterwards, also after an error.
+
+    Raises:
+        ForwardError: the model's own code raised an error.
+        NeedsDataError: the pass needs data, and the module has none (it is on the meta device).
+    """
+    state = ModuleState(module)
+    with _plain_paths(), torch.inference_mode():
+        try:
+            with state.kept():
+                return Trace(_run(state, module, args, kwargs, name, real=False), ())
+        except NeedsDataError as error:
+            if any(tensor.is_meta for tensor in state.tensors()):
+                raise
+            reason = str(error)
+        with state.kept_with_data():
+            graph = _run(state, module, args, kwargs, name, real=True)
+    return Trace(graph, (f"run on data, because a pass without it can't tell: {reason}",))
+
+
+def _run(  # noqa: PLR0913
+    state: ModuleState,
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    name: str,
+    *,
+    real: bool,
+) -> Graph:
+    device = _device(state)
+    tracer = Tracer(RULES, state.names, state.parameters, state.buffers, device, real=real)
+    inputs = [_stand_in(tracer, value, f"input{i or ''}", device) for i, value in enumerate(args)]
+    named = {key: _stand_in(tracer, value, key, device) for key, value in kwargs.items()}
+    with _module_calls(tracer):
+        try:
+            with tracer:
+                result = module(*inputs, **named)
+        except NeedsDataError:
+            raise
+        except Exception as error:
+            raise ForwardError(tracer.failed_at, error) from error
+    output = next((node for t in _outputs(result) if (node := node_of(t)) is not None), None)
+    last = len(tracer.nodes) - 1 if output is None else output
+    unused = _unused(state, tracer.used)
+    return Graph(name, (*tracer.nodes, *unused), last)
+
+
+def _device(state: ModuleState) -> torch.device:
+    """The device of the model's first real tensor: what a question about the device is told."""
+    devices = (tensor.device for tensor in state.tensors() if not tensor.is_meta)
+    return next(devices, torch.device("cpu"))
+
+
+def _stand_in(tracer: Tracer, value: Any, name: str, device: torch.device) -> Any:
+    """``value`` with a stand-in for each tensor; shapes become data where the pass is real."""
+    if isinstance(value, Tensor):
+        if tracer.real:
+            value = torch.rand(value.shape).to(device, value.dtype) if value.is_meta else value
+        return tracer.input(name, value)
+    if isinstance(value, list | tuple):
+        parts = [_stand_in(tracer, v, f"{name}[{i}]", device) for i, v in enumerate(value)]
+        return type(value)(parts) if type(value) in (list, tuple) else type(value)(*parts)
+    if isinstance(value, dict):
+        return {k: _stand_in(tracer, v, f"{name}[{k}]", device) for k, v in value.items()}
+    return value
+
+
+def _outputs(result: Any) -> Iterator[Tensor]:
+    yield from tensors_in(result)
+    if hasattr(result, "__dict__") and not isinstance(result, Tensor):
+        yield from tensors_in(vars(result))
+
+
+def _unused(state: ModuleState, used: set[int]) -> Iterator[Node]:
+    """One node for each module with parameters that no op read."""
+    groups: dict[str, list[Parameter]] = {}
+    for key, (name, tensor) in state.parameters.items():
+        if key not in used:
+            owner = name.rpartition(".")[0]
+            made = Parameter(name, tuple(tensor.shape), tensor.dtype.itemsize)
+            groups.setdefault(owner, []).append(made)
+    for owner, parameters in groups.items():
+        name = f"{owner}.unused" if owner else "unused"
+        yield Node(name, Unused(), (), (0,), tuple(parameters), module=owner)
+
+
+@contextmanager
+def _module_calls(tracer: Tracer) -> Iterator[None]:
+    """Every module's call goes by the tracer, which so knows the path of each op."""
+    original = nn.Module.__call__
+
+    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return tracer.call_module(original, module, *args, **kwargs)
+
+    nn.Module.__call__ = call  # type: ignore[method-assign]  # torch.fx does the same
+    try:
+        yield
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def _plain_paths() -> Iterator[None]:
+    """No fused fast path for attention, nothing compiled: each op is seen by itself."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(value=False)
+    try:
+        if "torch._dynamo" in sys.modules:
+            with torch.compiler.set_stance("force_eager"):
+                yield
+        else:
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(value=fast)

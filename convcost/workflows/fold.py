@@ -1,0 +1,125 @@
+"""From the nodes of a traced model to rows: layers, ops, or whole modules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from convcost.analyses import Costs
+from convcost.graph import Graph, Node
+from convcost.ops import Expand, Flatten, Output, Permute, Reshape, Select, Slice
+from convcost.report import Row, Value, exact, number
+
+_SUMMED = ("parameters", "parameter_bytes", "multiplications", "activation_bytes", "bytes_moved")
+_FREE = (Expand, Flatten, Output, Permute, Reshape, Select, Slice)
+"""Ops that are no layer where they only show the same storage in another way."""
+
+
+class Group(NamedTuple):
+    """Nodes that make one row; ``is_call`` where they are all of one call of a leaf module."""
+
+    name: str
+    module: str
+    nodes: tuple[int, ...]
+    is_call: bool
+
+
+def layer_groups(graph: Graph) -> list[Group]:
+    """One group for each call of a module without others inside, one for each op elsewhere."""
+    inner = _inner_paths(graph)
+    groups = []
+    runs = groupby(enumerate(graph.nodes), key=lambda item: _run_key(item[0], item[1], inner))
+    for _, run in runs:
+        indexes = tuple(index for index, _ in run)
+        first = graph.nodes[indexes[0]]
+        is_call = first.call > 0 and first.module not in inner
+        name = first.module if is_call else first.name
+        if is_call or not _is_free(first):
+            groups.append(Group(name or first.name, first.module, indexes, is_call))
+    return _told_apart(groups)
+
+
+def op_groups(graph: Graph) -> list[Group]:
+    """One group for each op."""
+    groups = (
+        Group(node.name, node.module, (i,), is_call=False) for i, node in enumerate(graph.nodes)
+    )
+    return _told_apart(groups)
+
+
+def module_groups(graph: Graph, depth: int) -> list[Group]:
+    """One group for each module path cut to ``depth`` names, where it is entered first."""
+    members: dict[str, list[int]] = {}
+    for index, node in enumerate(graph.nodes):
+        path = ".".join(node.module.split(".")[:depth])
+        members.setdefault(path or node.name, []).append(index)
+    return [Group(path, path, tuple(indexes), is_call=False) for path, indexes in members.items()]
+
+
+def _inner_paths(graph: Graph) -> set[str]:
+    """The paths of modules that have others inside."""
+    inner = {""}
+    for node in graph.nodes:
+        path = node.module
+        while (path := path.rpartition(".")[0]) and path not in inner:
+            inner.add(path)
+    return inner
+
+
+def _run_key(index: int, node: Node, inner: set[str]) -> tuple[int, int]:
+    """The same for neighbours of one row: the call of a leaf module, else each op its own."""
+    return (0, node.call) if node.call and node.module not in inner else (1, index)
+
+
+def _is_free(node: Node) -> bool:
+    return node.shares is not None and isinstance(node.op, _FREE)
+
+
+def _told_apart(groups: Iterable[Group]) -> list[Group]:
+    """The same name again gets its number: ``relu``, ``relu#2``."""
+    seen: Counter[str] = Counter()
+    result = []
+    for group in groups:
+        seen[group.name] += 1
+        times = seen[group.name]
+        result.append(group._replace(name=f"{group.name}#{times}") if times > 1 else group)
+    return result
+
+
+def rows_of(graph: Graph, costs: Costs, groups: Sequence[Group]) -> Iterator[Row]:
+    """One row for each group; what is summed adds up to the totals."""
+    for group in groups:
+        nodes = [graph.nodes[index] for index in group.nodes]
+        values = [costs.rows[index] for index in group.nodes]
+        shape = nodes[-1].shape
+        yield Row(group.name, "standard", _kind(nodes, values), group.module, shape, _fold(values))
+
+
+def _kind(nodes: Sequence[Node], values: Sequence[dict[str, Value]]) -> str:
+    """The op of a row: the one that multiplies most, else the first that isn't free."""
+    work = [number(value["multiplications"]) for value in values]
+    if any(work):
+        return nodes[work.index(max(work))].op.kind
+    return next((node.op.kind for node in nodes if not _is_free(node)), nodes[0].op.kind)
+
+
+def _fold(values: Sequence[dict[str, Value]]) -> dict[str, Value]:
+    """The values of several ops as those of one layer; where it sees is what its last op sees."""
+    if len(values) == 1:
+        return values[0]
+    summed = {key: _sum([value[key] for value in values]) for key in _SUMMED}
+    moved = number(summed["bytes_moved"])
+    work = 2 * number(summed["multiplications"])
+    intensity = exact(work / moved if moved else 0.0)
+    return {**values[-1], **summed, "arithmetic_intensity": intensity}
+
+
+def _sum(values: Sequence[Value]) -> Value:
+    total = sum(map(number, values))
+    bounds = [value for value in values if value.status != "exact"]
+    if not bounds:
+        return exact(int(total))
+    reasons = dict.fromkeys(value.reason or "" for value in bounds)
+    return Value("lower_bound", int(total), reason="; ".join(reasons))

@@ -1,0 +1,148 @@
+"""One row per layer of a model, and totals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
+
+from convcost.analyses import analyse
+from convcost.errors import ConvcostError
+from convcost.graph import Graph
+from convcost.measure.settings import Settings
+from convcost.ops import Input, Shape
+from convcost.report import METRICS, Report, Row, Value
+from convcost.workflows.environment import environment
+from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
+from convcost.workflows.in_place import total_latency, with_latency
+
+if TYPE_CHECKING:
+    from convcost.measure.in_place import InPlace
+    from convcost.sources.model import LoadedModel
+
+Notify = Callable[[str, float | None], None]
+
+
+class ProfileRequest(NamedTuple):
+    """What to profile: ``arguments`` go to a factory; ``inputs`` are shapes, none to guess.
+
+    ``expand`` shows ops, ``depth`` folds modules; ``sort`` is a metric, ``top`` a number of rows,
+    ``glob`` chooses rows by name. The totals are always those of the whole model.
+    """
+
+    source: str
+    arguments: Mapping[str, object] = {}
+    inputs: tuple[Shape, ...] = ()
+    expand: bool = False
+    depth: int | None = None
+    sort: str | None = None
+    top: int | None = None
+    glob: str | None = None
+    measure: bool = True
+    settings: Settings = Settings()
+
+
+def profile(request: ProfileRequest, notify: Notify = lambda *_: None) -> Report:
+    """The costs of a model that ``request.source`` names.
+
+    Raises:
+        ConvcostError: it can't be loaded or run.
+    """
+    notify("loading torch", None)
+    from convcost.sources.model import load_model  # noqa: PLC0415  torch, only where it is needed
+
+    notify(f"loading {request.source}", None)
+    loaded = load_model(request.source, request.arguments, request.inputs, real=request.measure)
+    return profile_loaded(loaded, request, notify)
+
+
+def profile_loaded(
+    loaded: LoadedModel, request: ProfileRequest, notify: Notify = lambda *_: None
+) -> Report:
+    """The costs of a model that is there."""
+    notify("tracing", None)
+    loaded, graph, notices = _traced(loaded, request)
+    costs = analyse(graph)
+    groups = _groups(graph, request)
+    rows = list(rows_of(graph, costs, groups))
+    totals = dict(costs.totals)
+    measured = _measure(loaded, graph, request.settings, notify) if request.measure else None
+    if measured is not None:
+        rows = with_latency(rows, groups, _layers(graph), measured)
+        totals |= total_latency(measured)
+        notices += measured.notices
+    return Report(
+        kind="profile",
+        source=request.source,
+        input=tuple(node.shape for node in graph.nodes if isinstance(node.op, Input)),
+        environment=environment(request.settings, measured and measured.environment),
+        rows=tuple(_chosen(rows, request)),
+        totals=totals,
+        notices=(*loaded.notices, *notices),
+        interrupted=measured is not None and measured.interrupted,
+    )
+
+
+def _traced(
+    loaded: LoadedModel, request: ProfileRequest
+) -> tuple[LoadedModel, Graph, tuple[str, ...]]:
+    """The model's graph; one on the meta device is loaded again where the pass needs data."""
+    from convcost.sources.forward import NeedsDataError, run_forward  # noqa: PLC0415
+
+    try:
+        return loaded, *run_forward(loaded, request.source)
+    except NeedsDataError:
+        from convcost.sources.model import load_model  # noqa: PLC0415
+
+        again = load_model(request.source, request.arguments, request.inputs, real=True)
+        return again, *run_forward(again, request.source)
+
+
+def _groups(graph: Graph, request: ProfileRequest) -> list[Group]:
+    if request.expand:
+        return op_groups(graph)
+    if request.depth is not None:
+        return module_groups(graph, request.depth)
+    return layer_groups(graph)
+
+
+def _layers(graph: Graph) -> list[Group]:
+    """What takes time: every layer but the inputs."""
+    groups = layer_groups(graph)
+    return [group for group in groups if not isinstance(graph.nodes[group.nodes[0]].op, Input)]
+
+
+def _chosen(rows: Sequence[Row], request: ProfileRequest) -> list[Row]:
+    """The rows that were asked for, in the order that was asked for.
+
+    Raises:
+        ConvcostError: no row has the name, or there is no such metric.
+    """
+    chosen = list(rows)
+    if request.glob is not None:
+        chosen = [row for row in chosen if fnmatchcase(row.name, request.glob)]
+        if not chosen:
+            names = ", ".join(row.name for row in rows[:12])
+            raise ConvcostError(f"no row matches {request.glob!r}", f"the first rows: {names}")
+    if request.sort is not None:
+        key = request.sort
+        if not any(key in row.values for row in rows):
+            known = ", ".join(metric for metric in METRICS if metric in rows[0].values)
+            raise ConvcostError(f"can't sort by {key!r}", f"sort by one of: {known}")
+        chosen.sort(key=lambda row: _sort_key(row.values.get(key)), reverse=True)
+    return chosen[: request.top]
+
+
+def _sort_key(value: Value | None) -> tuple[float, ...]:
+    """Largest first, what isn't known last, ``global`` before any number."""
+    if value is None or value.value is None:
+        return (-1.0,)
+    parts = value.value if isinstance(value.value, tuple) else (value.value,)
+    return tuple(float("inf") if isinstance(part, str) else float(part) for part in parts)
+
+
+def _measure(loaded: LoadedModel, graph: Graph, settings: Settings, notify: Notify) -> InPlace:
+    from convcost.measure.in_place import measure_in_place  # noqa: PLC0415
+
+    calls = [group.module for group in _layers(graph) if group.is_call]
+    return measure_in_place(loaded.module, loaded.args, loaded.kwargs, calls, settings, notify)

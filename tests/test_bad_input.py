@@ -1,0 +1,602 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import (
+    assert_no_fault,
+    assert_refusal,
+    convcost,
+    fine,
+    interrupted,
+    is_printable,
+    refused,
+    refused_at_once,
+)
+
+HEAD = "version: 1\ninput: [3, 12, 12]\n"
+CONV = "{out_channels: 8, kernel_size: 3}"
+LAYERS = f"layers:\n  - {{conv: {CONV}}}\n"
+LAUGHS = "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def layers(*entries: str) -> str:
+    return HEAD + "layers:\n" + "".join(f"  - {entry}\n" for entry in entries)
+
+
+def conv(settings: str) -> str:
+    return layers(f"{{conv: {{{settings}}}}}")
+
+
+def told(folder: Path, text: str | bytes, timeout: float = 20) -> str:
+    """The one message that a spec of this text is refused with."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    (folder / "spec.yaml").write_bytes(data)
+    return refused_at_once("compare", "spec.yaml", "--no-measure", folder=folder, timeout=timeout)
+
+
+def counted(folder: Path, text: str, *options: str) -> Any:
+    (folder / "spec.yaml").write_text(text, encoding="utf-8")
+    arguments = ("compare", "spec.yaml", "--no-measure", "--format", "json", *options)
+    return json.loads(fine(*arguments, folder=folder))
+
+
+# files
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("gone.yaml", "gone.yaml: no such file"),
+        ("folder.yaml", "folder.yaml: is a directory"),
+        ("folder", "folder: not a layer spec"),
+        ("file/spec.yaml", "file/spec.yaml: can't be read: Not a directory"),
+        ("spec.txt", "spec.txt: not a layer spec"),
+        ("", "not a layer spec"),
+    ],
+)
+def test_a_source_that_is_no_file_is_named(source: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "file").touch()
+    assert message in refused_at_once("compare", source, "--no-measure", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (bytes(range(256)) * 20, "spec.yaml: can't be read: not a UTF-8 text file"),
+        (b"version: \0", "spec.yaml: not a YAML text file"),
+        (HEAD.encode("utf-16"), "spec.yaml: can't be read: not a UTF-8 text file"),
+        (b"# ten megabytes\n" * 640_000, "10,240,000 bytes, more than the 1,000,000 allowed"),
+    ],
+)
+def test_a_file_that_is_no_text_of_a_spec_is_refused(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
+    assert message in told(tmp_path, data, timeout=5)
+
+
+# YAML
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "spec.yaml:1: the file is empty; expected version, input and layers"),
+        ("# nothing\n", "spec.yaml:1: the file is empty"),
+        ("~\n", "spec.yaml:1: the file is empty"),
+        ("- 1\n", "spec.yaml:1: found no mapping at the top"),
+        ("text\n", "spec.yaml:1: found no mapping at the top"),
+        (HEAD + "layers: [\n", "spec.yaml:4: not valid YAML"),
+        (HEAD + "layers:\n\t- a\n", "spec.yaml:4: not valid YAML"),
+        (HEAD + "layers: *gone\n", "spec.yaml:3: not valid YAML: found undefined alias 'gone'"),
+        (HEAD + LAYERS + "---\n" + HEAD, "spec.yaml:5: not valid YAML"),
+        (HEAD + HEAD + LAYERS, "spec.yaml:2: input: given twice, also at line 4"),
+        (conv("out_channels: 8, groups: 1, groups: 2"), "layers[0].conv.groups: given twice"),
+        (HEAD + "layers: &a [*a]\n", "spec.yaml"),
+        ("&a {version: 1, input: [3, 4], layers: [*a]}\n", "spec.yaml"),
+        (HEAD + "a: &a [x, x, x, x, x, x, x, x, x]\n" + LAUGHS, "more than 100,000 values"),
+        (HEAD + f"layers: {'[' * 2_000}{']' * 2_000}\n", "spec.yaml: nested too deeply"),
+        (HEAD + f"layers: {'{a: ' * 2_000}1{'}' * 2_000}\n", "spec.yaml: nested too deeply"),
+    ],
+)
+def test_yaml_that_cannot_be_read_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    assert message in told(tmp_path, text, timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (HEAD + "name: !!binary aGVsbG8=\n" + LAYERS, "spec.yaml:3: name: "),
+        (HEAD + "layers: !!python/name:os.system\n", "spec.yaml:3: layers: "),
+        (HEAD + "layers: !!python/object/apply:os.system ['touch made']\n", "spec.yaml:3: layers"),
+        (f"version: 1\ninput: !!python/tuple [3, 12, 12]\n{LAYERS}", "spec.yaml:2: input: "),
+        (layers(f"{{conv: !!python/object:os.Any {CONV}}}"), "spec.yaml:4: layers[0].conv: "),
+    ],
+)
+def test_tags_are_refused_and_never_run(text: str, place: str, tmp_path: Path) -> None:
+    message = told(tmp_path, text)
+    assert place in message
+    assert "tag" in message
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "parameters"),
+    [
+        ("out_channels: 1e1, kernel_size: 3", 10 * 3 * 3 * 3 + 10),
+        ("out_channels: 0x10, kernel_size: 3", 16 * 3 * 3 * 3 + 16),
+        ("out_channels: 010, kernel_size: 3", 10 * 3 * 3 * 3 + 10),
+        ("out_channels: 8.0, kernel_size: 3, bias: False", 8 * 3 * 3 * 3),
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(settings: str, parameters: int, tmp_path: Path) -> None:
+    found = counted(tmp_path, conv(settings))
+    assert found["rows"][0]["values"]["parameters"]["value"] == parameters
+
+
+@pytest.mark.parametrize("word", ["off", "no", "n", "yes", "0", "'true'"])
+def test_only_true_and_false_are_booleans(word: str, tmp_path: Path) -> None:
+    message = told(tmp_path, conv(f"out_channels: 8, kernel_size: 3, bias: {word}"))
+    assert "spec.yaml:4: layers[0].conv.bias: expected true or false, found" in message
+
+
+# keys and types
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + LAYERS + "nmae: x\n", "spec.yaml:5: nmae: unknown key; did you mean name?"),
+        (layers(f"{{convv: {CONV}}}"), "layers[0].convv: unknown key; did you mean conv?"),
+        (layers(f"{{conv: {CONV}, stride: 2}}"), "spec.yaml:4: layers[0].stride: unknown key"),
+        (conv("out_channels: 8, kernel_sise: 3"), "kernel_sise: unknown key; did you mean kernel"),
+        (layers("{1: {}}"), "spec.yaml:4: layers[0].1: unknown key"),
+        ("input: [3, 12, 12]\n" + LAYERS, "spec.yaml:1: version: missing"),
+        ("version: 1\n" + LAYERS, "spec.yaml:1: input: missing"),
+        (HEAD, "spec.yaml:1: layers: expected a list of at least one layer"),
+        (HEAD + "layers: []\n", "spec.yaml:3: layers: expected a list of at least one layer"),
+        (HEAD + "layers: {relu: {}}\n", "spec.yaml:3: layers: expected a list"),
+        (layers("relu"), "spec.yaml:4: layers[0]: expected a mapping"),
+        (layers("~"), "spec.yaml:4: layers[0]: expected a mapping"),
+        (layers("{relu: ~}"), "spec.yaml:4: layers[0].relu: expected a mapping of settings"),
+        (layers("{relu: {}, tanh: {}}"), "layers[0]: a layer has exactly one kind, found relu and"),
+        (layers("{name: a}"), "layers[0]: a layer has exactly one kind, found none"),
+        ("version: 2\ninput: [3, 12]\n" + LAYERS, "spec.yaml:1: version: expected 1, found 2"),
+        ("version: '1'\ninput: [3, 12]\n" + LAYERS, "spec.yaml:1: version: expected 1, found '1'"),
+        ("version: true\ninput: [3, 12]\n" + LAYERS, "spec.yaml:1: version: expected 1, found"),
+        ("version: 1\ninput: 3x12\n" + LAYERS, "spec.yaml:2: input: expected"),
+        ("version: 1\ninput: [3]\n" + LAYERS, "spec.yaml:2: input: should have at least 2"),
+        ("version: 1\ninput: [3, 1, 1, 1, 1]\n" + LAYERS, "input: should have at most 4"),
+        (conv("out_channels: 8, kernel_size: '3'"), "conv.kernel_size: expected a whole number"),
+        (conv("out_channels: 8, kernel_size: [3, 3, 3, 3]"), "kernel_size: expected a whole"),
+        (conv("out_channels: 8, kernel_size: 3, padding: full"), "valid or same, found 'full'"),
+        (conv("out_channels: 8, kernel_size: 3, rate: 2, dilation: 2"), "give one of them"),
+        (layers("{upsample: {scale: 2, mode: cubic}}"), "layers[0].upsample.mode: expected"),
+        (layers("{upsample: {}}"), "layers[0].upsample: give either scale or size"),
+    ],
+)
+def test_a_wrong_key_or_type_is_told_with_its_place(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    found = told(tmp_path, text)
+    assert "spec.yaml:" in found
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    "size", ["0", "-4", "4.5", "true", ".nan", ".inf", "-.inf", "1e400", "9" * 30, "9" * 5_000]
+)
+def test_a_size_that_is_no_size_is_told_with_its_place(size: str, tmp_path: Path) -> None:
+    message = told(tmp_path, f"version: 1\ninput:\n  - 3\n  - {size}\n{LAYERS}")
+    assert "spec.yaml:4: input[1]: " in message
+    assert len(message) < 200
+
+
+def test_negative_settings_are_told_with_their_places(tmp_path: Path) -> None:
+    settings = ("out_channels: -8", "kernel_size: -3", "stride: -1", "padding: -1", "groups: -1")
+    text = "".join(f"      {setting}\n" for setting in settings)
+    message = told(tmp_path, f"{HEAD}layers:\n  - conv:\n{text}")
+    for line, setting in enumerate(settings, 5):
+        key, _, value = setting.partition(": ")
+        assert f"spec.yaml:{line}: layers[0].conv.{key}: expected" in message
+        assert f"found {value}" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        layers(f"'{'x' * 50_000}'"),
+        HEAD + f"layers: {'[' * 300}{']' * 300}\n",
+        layers(f"{{? {'x' * 900} : 1}}") + f"{'y' * 900}: 1\n",
+        HEAD + LAYERS + f"variants: [{'x' * 50_000}]\n",
+    ],
+)
+def test_what_was_found_is_shown_in_short(text: str, tmp_path: Path) -> None:
+    message = told(tmp_path, text)
+    assert max(map(len, message.splitlines())) < 500
+
+
+# shapes and graphs
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (conv("out_channels: 8, kernel_size: 13"), "spans 13×13 positions, the padded input has"),
+        (conv("out_channels: 8, kernel_size: 3, padding: 2, rate: 8"), "has only 16×16"),
+        (layers("{max_pool: {kernel_size: 13}}"), "layers[0].max_pool: "),
+        (conv("out_channels: 8, kernel_size: 3, groups: 2"), "groups (2) must divide both"),
+        (conv("out_channels: 8, kernel_size: 3, groups: 3"), "groups (3) must divide both"),
+        (conv("out_channels: 8, kernel_size: [3, 3, 3]"), "has 3 entries, the input has 2 spatial"),
+        (layers("{linear: {out_features: 2}}"), "flatten it first"),
+        (layers("{flatten: {}}", f"{{conv: {CONV}}}"), "spec.yaml:5: layers[1].conv: "),
+        (
+            layers("{conv_transpose: {out_channels: 8, kernel_size: 1, padding: 6}}"),
+            "the padding crops the whole output",
+        ),
+        (
+            layers(f"{{name: a, conv: {CONV}}}", "{name: b, inputs: [a, input], add: {}}"),
+            "spec.yaml:5: layers[1].add: b: needs inputs of one shape, found 8×10×10 and 3×12×12",
+        ),
+        (
+            layers(f"{{name: a, conv: {CONV}}}", "{name: b, inputs: [a, input], concat: {}}"),
+            "layers[1].concat: b: needs inputs of one spatial shape, found 10×10 and 12×12",
+        ),
+        (layers("{inputs: [gone], relu: {}}"), "layers[0].inputs[0]: no layer is called 'gone'"),
+        (
+            layers("{name: a, inputs: [b], relu: {}}", "{name: b, inputs: [a], relu: {}}"),
+            "spec.yaml:4: layers[0].inputs[0]: 'b' comes later",
+        ),
+        (layers("{name: a, inputs: [a], relu: {}}"), "so there are no cycles"),
+        (layers("{inputs: [], relu: {}}"), "layers[0].inputs: relu takes one input, found 0"),
+        (layers("{inputs: [input, input], relu: {}}"), "relu takes one input, found 2"),
+        (layers("{name: a, relu: {}}", "{name: a, relu: {}}"), "layers[1].name: the name 'a'"),
+        (layers("{name: input, relu: {}}"), "layers[0].name: the name 'input' is taken"),
+        (
+            layers("{name: a, repeat: 2, relu: {}}", "{name: a.1, relu: {}}"),
+            "layers[1].name: the name 'a.1' is taken",
+        ),
+        (layers(f"{{repeat: 9, conv: {CONV}}}"), "the padded input has only 2×2"),
+        (layers("{repeat: 65536, relu: {}}", "{repeat: 65536, relu: {}}"), "more than 100,000"),
+    ],
+)
+def test_layers_that_do_not_fit_are_told_with_their_place(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    found = told(tmp_path, text)
+    assert "spec.yaml:" in found
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "{repeat: 10, conv: {out_channels: 1, kernel_size: 3, stride: 65536, padding: same}}",
+        "{repeat: 10, conv: {out_channels: 1, kernel_size: 65536, rate: 65536, padding: same}}",
+        "{conv: {out_channels: 1, kernel_size: 65536, rate: 30000}}",
+    ],
+)
+def test_a_few_bytes_never_cost_minutes_or_all_memory(layer: str, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(f"version: 1\ninput: [1, 2147483647]\nlayers: [{layer}]")
+    ran = convcost("compare", "spec.yaml", "--no-measure", folder=tmp_path, timeout=4)
+    assert ran.code in (0, 2)
+    assert_no_fault(ran)
+
+
+def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(tmp_path: Path) -> None:
+    text = """version: 3
+input: [3, -1]
+nmae: x
+layers:
+  - conv: {out_channels: 8}
+  - {relu: {}, tanh: {}}
+  - {inputs: [gone], relu: {}}
+variants:
+  - nope
+"""
+    lines = told(tmp_path, text).splitlines()
+    places = (
+        "1: version: ",
+        "2: input[1]: ",
+        "3: nmae: ",
+        "5: layers[0].conv.kernel_size: missing",
+        "6: layers[1]: ",
+        "7: layers[2].inputs[0]: ",
+        "9: variants[0]: ",
+    )
+    assert len(lines) == len(places)
+    assert all(f"spec.yaml:{place}" in line for place, line in zip(places, lines, strict=True))
+
+
+def test_one_mistake_does_not_pull_others_after_it(tmp_path: Path) -> None:
+    text = layers("{name: a, conv: {out_channels: 8}}", "{inputs: [a], relu: {}}", "{flatten: {}}")
+    assert len(told(tmp_path, text).splitlines()) == 1
+
+
+# names
+
+
+@pytest.mark.parametrize("name", [r'"a\e[31mb"', r'"a\nb"', r'"a\u202Eb"', "''", "' '", "3"])
+def test_a_name_is_printable_text(name: str, tmp_path: Path) -> None:
+    text = layers(f"{{name: {name}, conv: {CONV}}}")
+    assert "spec.yaml:4: layers[0].name: expected a name: printable" in told(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + r'"\e[31mred": 1' + "\n" + LAYERS,
+        HEAD + LAYERS + r'variants: [{atrous: {rate: "\e[31m"}}]',
+        HEAD + r"layers: !<%1b[31m> a",
+    ],
+)
+def test_messages_never_steer_the_terminal(text: str, tmp_path: Path) -> None:
+    assert "\x1b" not in told(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["[red]x[/red]", "[/]", ":warning:"])
+def test_markup_in_names_is_printed_as_it_stands(name: str, tmp_path: Path) -> None:
+    text = f"version: 1\nname: '{name}'\ninput: [3, 12]\nlayers: [{{name: '{name}', conv: {CONV}}}]"
+    (tmp_path / "spec.yaml").write_text(text)
+    table = fine("compare", "spec.yaml", "--no-measure", "--per-layer", folder=tmp_path)
+    assert table.startswith(f"{name}: input 1×3×12")
+    assert f"\n{name} " in table
+
+
+@pytest.mark.parametrize("name", ["a|b", "<b>c</b>", "*d*_e_", "[f](g)", "`h", "#i", r"j\|k"])
+def test_names_stay_in_their_cell_of_markdown(name: str, tmp_path: Path) -> None:
+    text = f"version: 1\ninput: [3, 12]\nlayers: [{{name: '{name}', conv: {CONV}}}]"
+    (tmp_path / "spec.yaml").write_text(text)
+    options = ("--no-measure", "--per-layer", "--variant", "atrous", "--format", "markdown")
+    lines = fine("compare", "spec.yaml", *options, folder=tmp_path).splitlines()
+    cells = [line.replace("\\\\", "").replace("\\|", "").count("|") for line in lines]
+    assert len({count for count in cells[-4:] if count}) == 1
+    assert not any(line.startswith(f"| {name} |") for line in lines)
+
+
+# options
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--variant separabel", "unknown variant 'separabel'; known: standard, atrous, separable"),
+        ("--variant :", "unknown variant ''"),
+        ("--variant atrous:speed=2", "atrous has no option 'speed'; its options: rate"),
+        ("--variant separable:rate=2", "separable has no option 'rate'"),
+        ("--variant standard:rate=2", "standard has no option 'rate'; its options: none"),
+        ("--variant atrous:rate", "rate is a whole number"),
+        ("--variant atrous:rate=0", "rate is a whole number from 1"),
+        ("--variant atrous:rate=-1", "rate is a whole number from 1"),
+        ("--variant atrous:rate=99999999", "rate is a whole number from 1 to 65,536"),
+        ("--variant atrous:rate=2x3x4", "rate has 3 entries, the convolution 2 spatial axes"),
+        ("--variant separable:depth_multiplier=2x2", "depth_multiplier"),
+        ("--only nope", "no convolution matches 'nope'"),
+        ("--keep nope*", "no convolution matches 'nope*'"),
+        ("--format xml", "'xml' is not one of 'table', 'json', 'csv', 'markdown'"),
+        ("--output report.pdf", "the suffix '.pdf' doesn't tell a format"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_told(options: str, message: str, tmp_path: Path) -> None:
+    arguments = ("compare", "--no-measure", *options.split())
+    assert message in refused_at_once(*arguments, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["compare gone.yaml", "compare --only none", "render gone.json"],
+)
+def test_a_process_of_its_own_refuses_the_same_way(arguments: str, tmp_path: Path) -> None:
+    expected = refused_at_once(*arguments.split(), folder=tmp_path)
+    assert refused(*arguments.split(), folder=tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("separabel", "unknown variant 'separabel'"),
+        ("{atrous: {speed: 2}}", "atrous has no option 'speed'"),
+        ("{atrous: {rate: 0}}", "rate is a whole number"),
+        ("{atrous: 2}", "expected a variant"),
+        ("3", "expected a variant"),
+        ("{separable: {depth_multiplier: [2, 2]}}", "depth_multiplier"),
+    ],
+)
+def test_a_variant_of_a_spec_is_told_with_its_line(
+    entry: str, message: str, tmp_path: Path
+) -> None:
+    found = told(tmp_path, f"{HEAD}{LAYERS}variants:\n  - {entry}\n")
+    assert "spec.yaml:6: variants[0]: " in found
+    assert message in found
+
+
+# running
+
+TOO_LARGE = f"version: 1\ninput: [3, 100000, 100000]\nlayers: [{{conv: {CONV}}}]\n"
+
+
+def test_a_tensor_that_does_not_fit_is_refused_with_the_numbers(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(TOO_LARGE)
+    message = refused("compare", "spec.yaml", folder=tmp_path)
+    assert "needs about 410 GiB of memory" in message
+    assert "are free" in message
+    assert "--no-measure" in message
+
+
+def test_what_does_not_fit_is_still_counted(tmp_path: Path) -> None:
+    standard = counted(tmp_path, TOO_LARGE)["rows"][0]
+    assert standard["values"]["multiplications"]["value"] == 8 * 3 * 3 * 3 * 99_998**2
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has one")
+def test_a_device_that_is_not_there_is_refused() -> None:
+    message = refused("compare", "--device", "cuda")
+    assert "no cuda device" in message
+    assert "available: cpu" in message
+
+
+def test_ctrl_c_while_measuring_shows_what_was_measured(tmp_path: Path) -> None:
+    options = ("--seconds", "60", "--delta", "0", "--format", "json", "--output", "saved.json")
+    ran = interrupted(b"measuring, round", ("compare", *options), tmp_path)
+    found = json.loads(ran.out)
+    assert ran.code == 2
+    assert found["interrupted"] is True
+    assert found["environment"]["rounds"] >= 1
+    assert all(row["values"]["latency"]["value"] > 0 for row in found["rows"])
+    assert "interrupted: only what was measured before is shown" in ran.err
+    assert_no_fault(ran)
+    assert "inconclusive" in fine_with_note("render", "saved.json", folder=tmp_path)
+
+
+def fine_with_note(*arguments: str, folder: Path) -> str:
+    ran = convcost(*arguments, folder=folder)
+    assert ran.code == 0
+    assert ran.err.startswith("note: ")
+    return ran.out
+
+
+@pytest.mark.parametrize("moment", [b"loading torch", b"building and counting"])
+def test_ctrl_c_before_anything_was_measured_shows_no_data(moment: bytes, tmp_path: Path) -> None:
+    # so large that counting lasts longer than Ctrl-C takes to arrive
+    layer = "{repeat: 2, conv: {out_channels: 64, kernel_size: 9, padding: same}}"
+    (tmp_path / "spec.yaml").write_text(f"version: 1\ninput: [64, 300, 300]\nlayers: [{layer}]")
+    ran = interrupted(moment, ("compare", "spec.yaml", "--seconds", "1"), tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert "error: interrupted" in ran.err
+    assert_no_fault(ran)
+
+
+# saved reports
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture(scope="module")
+def counted_report() -> str:
+    return fine("compare", "--no-measure", "--format", "json")
+
+
+def rendered(folder: Path, data: str | bytes) -> str:
+    """The one message that a saved report of this text is refused with."""
+    (folder / "saved.json").write_bytes(data if isinstance(data, bytes) else data.encode())
+    message = refused_at_once("render", "saved.json", folder=folder)
+    assert "saved.json" in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("", "saved.json:1: not valid JSON"),
+        (bytes(range(256)), "saved.json: not a JSON text file"),
+        ("[" * 100_000, "saved.json: not a JSON text file"),
+        ("version: 1", "saved.json:1: not valid JSON"),
+        ("[1]", "saved.json: not a convcost report"),
+        ("null", "saved.json: not a convcost report"),
+        ('{"a": 1}', "saved.json: not a convcost report"),
+        ('{"schema_version": 1}', "saved.json: not a valid report: kind"),
+        ('{"schema_version": 2}', "schema_version 2, this convcost reads 1"),
+        ('{"schema_version": "1"}', "schema_version '1', this convcost reads 1"),
+    ],
+)
+def test_a_file_that_is_no_report_is_refused(
+    data: str | bytes, message: str, tmp_path: Path
+) -> None:
+    assert message in rendered(tmp_path, data)
+
+
+def test_a_report_that_was_cut_off_is_refused_with_its_line(
+    counted_report: str, tmp_path: Path
+) -> None:
+    half = counted_report[: len(counted_report) // 2]
+    assert f"saved.json:{half.count(chr(10)) + 1}: not valid JSON" in rendered(tmp_path, half)
+
+
+@pytest.mark.parametrize("source", ["gone.json", "folder.json"])
+def test_a_report_that_is_no_file_is_named(source: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    assert f"{source}: " in refused("render", source, folder=tmp_path)
+
+
+def value(key: str, found: object, row: int = 0) -> Change:
+    return lambda report: report["rows"][row]["values"].update({key: found})
+
+
+def without(key: str) -> Change:
+    return lambda report: report["rows"][0]["values"].pop(key)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda report: report.update(rows="none"),
+        lambda report: report.update(rows=[]),
+        lambda report: report.update(rows=[1]),
+        lambda report: report.update(kind="other"),
+        lambda report: report.update(input=[["wide"]]),
+        lambda report: report.update(environment=[]),
+        lambda report: report.update(schema_version=True),
+        lambda report: report["rows"][0].update(values=[]),
+        value("parameters", 3),
+        value("parameters", {"status": "guessed", "value": 3}),
+        value("parameters", {"status": "exact", "value": {}}),
+    ],
+)
+def test_a_report_of_wrong_types_is_refused(
+    change: Change, counted_report: str, tmp_path: Path
+) -> None:
+    report = json.loads(counted_report)
+    change(report)
+    rendered(tmp_path, json.dumps(report))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("convolutions"),
+        without("receptive_field_density"),
+        without("multiplications"),
+        value("multiplications", {"status": "unavailable", "value": None, "reason": "unknown"}),
+        value("multiplications_ratio", {"status": "exact", "value": "much"}, row=1),
+        value("multiplications_ratio", {"status": "exact", "value": 0}, row=1),
+        value("parameters", {"status": "exact", "value": float("nan")}),
+        value("parameters", {"status": "exact", "value": float("inf")}),
+        value("parameters", {"status": "exact", "value": 10**400}),
+        value("latency", {"status": "measured", "value": 1e-5}),
+        lambda report: report["environment"].update(processor="one"),
+    ],
+)
+def test_a_report_of_odd_values_is_shown_or_refused_but_no_fault(
+    change: Change, counted_report: str, tmp_path: Path
+) -> None:
+    report = json.loads(counted_report)
+    change(report)
+    (tmp_path / "saved.json").write_text(json.dumps(report))
+    ran = convcost("render", "saved.json", folder=tmp_path)
+    assert_no_fault(ran)
+    if ran.code:
+        assert_refusal(ran)
+
+
+@pytest.mark.parametrize("format", ["table", "markdown"])
+def test_a_report_never_steers_the_terminal(
+    format: str,  # noqa: A002  the option's name
+    counted_report: str,
+    tmp_path: Path,
+) -> None:
+    report = json.loads(counted_report)
+    report["rows"][0]["name"] = "a\x1b[2Jb"
+    report["rows"][1]["variant"] = "c\x1b[31md"
+    report["notices"] = ["e\x1b]0;f\x07"]
+    (tmp_path / "saved.json").write_text(json.dumps(report))
+    ran = convcost("render", "saved.json", "--format", format, folder=tmp_path)
+    assert is_printable(ran.out)
+    assert is_printable(ran.err)
