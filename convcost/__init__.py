@@ -5,7 +5,7 @@ Importing this doesn't import torch; what runs something does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from convcost._version import __version__
@@ -13,6 +13,8 @@ from convcost.errors import ConvcostError
 from convcost.report import Finding, Report, Row, Value
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from convcost.measure.settings import Settings
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "profile",
     "render",
 ]
 
@@ -67,6 +70,41 @@ def compare(  # noqa: PLR0913  the command's own options
         settings=settings or Defaults(),
     )
     return run(request)
+
+
+def profile(  # noqa: PLR0913  the command's own options
+    model: nn.Module | str,
+    *,
+    input: object = None,  # noqa: A002  the option's name
+    arguments: Mapping[str, object] | None = None,
+    expand: bool = False,
+    depth: int | None = None,
+    verify: bool = False,
+    measure: bool = True,
+    settings: Settings | None = None,
+) -> Report:
+    """A model's layers, as ``convcost profile`` shows them.
+
+    ``model`` is a module, or SOURCE as text with ``arguments`` for a factory; ``input`` a shape, a
+    list of shapes, a tensor, or a tuple or dict of tensors for ``forward``. The module is as
+    before afterwards.
+
+    Raises:
+        ConvcostError: the model can't be loaded or run so.
+    """
+    from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
+    from convcost.workflows import profile as workflow  # noqa: PLC0415
+
+    request = workflow.ProfileRequest(
+        source=model if isinstance(model, str) else type(model).__name__,
+        arguments=arguments or {},
+        expand=expand,
+        depth=depth,
+        verify=verify,
+        measure=measure,
+        settings=settings or Defaults(),
+    )
+    return workflow.profile_given(model, input, request)
 
 
 def render(report: Report, format: str = "table") -> str:  # noqa: A002  the option's name

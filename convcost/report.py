@@ -34,7 +34,8 @@ METRICS: dict[str, Metric] = {
         Metric("receptive_field_largest_hole", "largest hole", "positions"),
         Metric("parameters", "parameters", "count"),
         Metric("multiplications", "multiplications", "count"),
-        Metric("fvcore_multiplications", "fvcore's multiplications", "count"),
+        Metric("fvcore_multiplications", "fvcore", "count"),
+        Metric("flop_counter_multiplications", "FlopCounterMode / 2", "count"),
         Metric("parameter_bytes", "parameter bytes", "bytes"),
         Metric("activation_bytes", "activation bytes", "bytes"),
         Metric("peak_activation_bytes", "peak activation bytes", "bytes"),
@@ -80,9 +81,13 @@ class Value:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
 
 
+_ZERO = Value("exact", 0)
+
+
 def exact(value: Scalar | tuple[Scalar, ...]) -> Value:
     """A value that is known."""
-    return Value("exact", value)
+    # most ops multiply nothing and hold no parameters
+    return Value("exact", value) if value != 0 or type(value) is not int else _ZERO
 
 
 def unavailable(reason: str) -> Value:
@@ -144,6 +149,7 @@ class Report:
     rows: tuple[Row, ...]
     totals: Mapping[str, Value] = field(default_factory=dict)
     layers: tuple[Row, ...] = ()
+    verification: tuple[Row, ...] = ()
     findings: tuple[Finding, ...] = ()
     notices: tuple[str, ...] = ()
     interrupted: bool = False
@@ -160,6 +166,7 @@ class Report:
             "rows": [row.to_dict() for row in self.rows],
             "totals": _values_to_dict(self.totals),
             "layers": [row.to_dict() for row in self.layers],
+            "verification": [row.to_dict() for row in self.verification],
             "findings": [
                 {f.name: getattr(finding, f.name) for f in fields(finding)}
                 for finding in self.findings

@@ -31,7 +31,7 @@ def _values(held: int, moved: int, multiplications: int) -> dict[str, Value]:
     return {
         "activation_bytes": exact(held),
         "bytes_moved": exact(moved),
-        "arithmetic_intensity": exact(2 * multiplications / moved if moved else 0.0),
+        "arithmetic_intensity": exact(2 * multiplications / moved if multiplications else 0),
     }
 
 

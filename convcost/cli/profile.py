@@ -51,6 +51,12 @@ def command(  # noqa: PLR0913  one parameter for each option
         str | None,
         typer.Option(metavar="GLOB", help="Rows of these names.", rich_help_panel=_ROWS),
     ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Count with fvcore and FlopCounterMode too.", rich_help_panel=_WHAT
+        ),
+    ] = False,
     measure: Measure = True,
     device: Device = "cpu",
     threads: Threads = None,
@@ -79,6 +85,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         sort=sort,
         top=top,
         glob=filter,
+        verify=verify,
         measure=measure,
         settings=Settings(device=device, threads=threads, seconds=seconds, delta=delta, seed=seed),
     )

@@ -105,9 +105,10 @@ def _conv_transpose(op: ops.Conv) -> nn.Module:
 
 def _pool(op: ops.Pool, shape: ops.Shape) -> nn.Module:
     before = tuple(before for before, _ in op.padding)
-    # torch pads both sides alike, and at most half a kernel
+    # torch pads both sides alike, at most half a kernel, and AvgPool3d needs a whole window without
     direct = _is_symmetric(op.padding) and all(
-        2 * pad <= kernel for pad, kernel in zip(before, op.kernel_size, strict=True)
+        2 * pad <= kernel and (kernel <= size or len(before) < 3)
+        for pad, kernel, size in zip(before, op.kernel_size, shape[2:], strict=True)
     )
     settings: dict[str, Any] = {"kernel_size": op.kernel_size, "stride": op.stride}
     if op.kind == "max_pool":

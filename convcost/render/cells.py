@@ -99,6 +99,24 @@ def layer_columns(rows: Iterable[Row]) -> list[Column]:
     return columns
 
 
+def verification_columns() -> list[Column]:
+    """The columns of the second counts."""
+    return [
+        Column("ops", lambda row: Cell(row.name), right=False),
+        Column("convcost", lambda row: Cell(_exactly("multiplications", row))),
+        Column("fvcore", lambda row: Cell(_exactly("fvcore_multiplications", row))),
+        Column(
+            METRICS["flop_counter_multiplications"].label,
+            lambda row: Cell(_exactly("flop_counter_multiplications", row)),
+        ),
+    ]
+
+
+def _exactly(key: str, row: Row) -> str:
+    value = row.values[key]
+    return f"{number(value):,}" if value.value is not None else "?"
+
+
 def footnotes(report: Report) -> Iterator[str]:
     """How the numbers came about, in one line, and the meaning of the marks that are used."""
     env = report.environment
@@ -108,6 +126,7 @@ def footnotes(report: Report) -> Iterator[str]:
             f"{env['memory_format']}, torch {env['torch']}; {env['rounds']} rounds, "
             "99 % intervals in brackets"
         )
+    yield from _differences(report)
     marks = {_mark(row) for row in report.rows}
     if report.kind == "profile":
         yield from _profile_notes(report)
@@ -117,6 +136,17 @@ def footnotes(report: Report) -> Iterator[str]:
         second = row.values.get("fvcore_multiplications")
         if second is not None and second.reason:
             yield f"≠ {row.variant}: {second.reason}"
+
+
+def _differences(report: Report) -> Iterator[str]:
+    """Why the second counts differ from ours."""
+    reasons = (
+        f"{row.name}: {value.reason}"
+        for row in report.verification[:-1]
+        for value in row.values.values()
+        if value.reason
+    )
+    yield from dict.fromkeys(reasons)
 
 
 def _profile_notes(report: Report) -> Iterator[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from convcost.render.cells import footnotes
-from convcost.render.sections import Section, layer_sections, main_section, title
+from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
 from convcost.report import Report
 
@@ -27,7 +27,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"- **finding**: {_escape(f'{where}: {finding.message}')}"
     for note in footnotes(report):
         yield from ("", _escape(note))
-    for section in layer_sections(report):
+    for section in more_sections(report):
         yield from ("", f"**{_escape(section.heading)}**", "")
         yield from _table(section)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from convcost.ops import format_shape
-from convcost.render.cells import Column, layer_columns, summary_columns
+from convcost.render.cells import Column, layer_columns, summary_columns, verification_columns
 from convcost.report import Report, Row
 
 
@@ -36,9 +36,13 @@ def main_section(report: Report) -> Section:
     return Section("", summary_columns(report), report.rows)
 
 
-def layer_sections(report: Report) -> list[Section]:
-    """The layers of each variant, where they were asked for."""
+def more_sections(report: Report) -> list[Section]:
+    """The layers of each variant, and the second counts, where they were asked for."""
     found = []
+    if report.verification:
+        *rows, total = report.verification
+        heading = "multiplications, counted again"
+        found.append(Section(heading, verification_columns(), rows, total))
     for row in report.rows:
         layers = [layer for layer in report.layers if layer.variant == row.variant]
         if layers:

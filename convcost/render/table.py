@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convcost.render.cells import Column, footnotes
-from convcost.render.sections import Section, layer_sections, main_section, title
+from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
 from convcost.report import METRICS, Report, Row
 
@@ -47,7 +47,7 @@ class TableView:
             yield Text(f"finding: {where}: {finding.message}", style="red")
         for note in footnotes(report):
             yield Text(note, style="dim")
-        for section in layer_sections(report):
+        for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
             yield _fitting(section, console, options)
 

@@ -66,17 +66,17 @@ def _run(  # noqa: PLR0913
     real: bool,
 ) -> Graph:
     device = _device(state)
-    tracer = Tracer(RULES, state.names, state.parameters, state.buffers, device, real=real)
+    tracer = Tracer(RULES, state.parameters, state.buffers, device, real=real)
     inputs = [_stand_in(tracer, value, f"input{i or ''}", device) for i, value in enumerate(args)]
     named = {key: _stand_in(tracer, value, key, device) for key, value in kwargs.items()}
-    with _module_calls(tracer):
-        try:
-            with tracer:
-                result = module(*inputs, **named)
-        except NeedsDataError:
-            raise
-        except Exception as error:
-            raise ForwardError(tracer.failed_at, error) from error
+    state.wrap_forward(tracer.watched)
+    try:
+        with tracer:
+            result = module(*inputs, **named)
+    except NeedsDataError:
+        raise
+    except Exception as error:
+        raise ForwardError(tracer.failed_at, error) from error
     output = next((node for t in _outputs(result) if (node := node_of(t)) is not None), None)
     last = len(tracer.nodes) - 1 if output is None else output
     unused = _unused(state, tracer.used)
@@ -120,21 +120,6 @@ def _unused(state: ModuleState, used: set[int]) -> Iterator[Node]:
     for owner, parameters in groups.items():
         name = f"{owner}.unused" if owner else "unused"
         yield Node(name, Unused(), (), (0,), tuple(parameters), module=owner)
-
-
-@contextmanager
-def _module_calls(tracer: Tracer) -> Iterator[None]:
-    """Every module's call goes by the tracer, which so knows the path of each op."""
-    original = nn.Module.__call__
-
-    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return tracer.call_module(original, module, *args, **kwargs)
-
-    nn.Module.__call__ = call  # type: ignore[method-assign]  # torch.fx does the same
-    try:
-        yield
-    finally:
-        nn.Module.__call__ = original  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convcost.graph import Node, Parameter
@@ -39,10 +39,9 @@ class Traced(Tensor):
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Records a node for each op; ``real`` runs every op on data as well."""
 
-    def __init__(  # noqa: PLR0913  it needs to know the whole model
+    def __init__(
         self,
         rules: Mapping[str, Callable[..., Any]],
-        names: Mapping[int, str],
         parameters: Mapping[int, tuple[str, Tensor]],
         buffers: Iterable[int],
         device: torch.device,
@@ -56,7 +55,6 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
         self.real = real
         self._rules = rules
         self._resolved: dict[Any, Callable[..., Any] | None] = {}
-        self._names = names
         self._parameters = parameters
         self._state = {*parameters, *buffers}
         self._device = device
@@ -69,20 +67,21 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
 
     # modules
 
-    def call_module(
-        self, call: Callable[..., Any], module: nn.Module, *args: Any, **kwargs: Any
-    ) -> Any:
-        """Runs ``module`` with its path on the stack."""
-        self._calls += 1
-        path = self._names.get(id(module), self._stack[-1][0])
-        self._stack.append((path, self._calls))
-        try:
-            return call(module, *args, **kwargs)
-        except Exception:
-            self.failed_at = self.failed_at or path
-            raise
-        finally:
-            self._stack.pop()
+    def watched(self, path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """``forward`` with its module's path on the stack while it runs."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            self._calls += 1
+            self._stack.append((path, self._calls))
+            try:
+                return forward(*args, **kwargs)
+            except Exception:
+                self.failed_at = self.failed_at or path
+                raise
+            finally:
+                self._stack.pop()
+
+        return run
 
     # tensors
 
@@ -233,6 +232,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
             view, base = base, base.base
 
     # dispatch
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing here is compiled: torch needn't guard each op against it."""
+        return False
 
     def __torch_dispatch__(
         self,

@@ -112,7 +112,7 @@ def _fold(values: Sequence[dict[str, Value]]) -> dict[str, Value]:
     summed = {key: _sum([value[key] for value in values]) for key in _SUMMED}
     moved = number(summed["bytes_moved"])
     work = 2 * number(summed["multiplications"])
-    intensity = exact(work / moved if moved else 0.0)
+    intensity = exact(work / moved if work else 0)
     return {**values[-1], **summed, "arithmetic_intensity": intensity}
 
 

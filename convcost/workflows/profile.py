@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from convcost.analyses import analyse
+from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
-from convcost.measure.settings import Settings
+from convcost.measure.settings import Device, Settings
 from convcost.ops import Input, Shape
 from convcost.report import METRICS, Report, Row, Value
 from convcost.workflows.environment import environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
+from convcost.workflows.verify import verification, verification_findings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from convcost.measure.in_place import InPlace
     from convcost.sources.model import LoadedModel
 
@@ -38,6 +41,7 @@ class ProfileRequest(NamedTuple):
     sort: str | None = None
     top: int | None = None
     glob: str | None = None
+    verify: bool = False
     measure: bool = True
     settings: Settings = Settings()
 
@@ -52,8 +56,39 @@ def profile(request: ProfileRequest, notify: Notify = lambda *_: None) -> Report
     from convcost.sources.model import load_model  # noqa: PLC0415  torch, only where it is needed
 
     notify(f"loading {request.source}", None)
-    loaded = load_model(request.source, request.arguments, request.inputs, real=request.measure)
+    real = request.measure or request.verify
+    loaded = load_model(request.source, request.arguments, request.inputs, real=real)
     return profile_loaded(loaded, request, notify)
+
+
+def profile_given(
+    model: nn.Module | str,
+    input: object,  # noqa: A002  the option's name
+    request: ProfileRequest,
+) -> Report:
+    """The costs of a module, or of what a SOURCE names, for an ``input`` of any form.
+
+    Raises:
+        ConvcostError: it can't be loaded or run so.
+    """
+    from convcost.sources import model as models  # noqa: PLC0415
+
+    if not isinstance(model, str):
+        loaded = models.from_module(model, input)
+        return profile_loaded(loaded, _where_it_is(request, loaded))
+    real = request.measure or request.verify
+    loaded = models.load_model(request.source, request.arguments, (), real=real)
+    if input is not None:
+        given = models.from_module(loaded.module, input)
+        loaded = given._replace(name=loaded.name)
+    return profile_loaded(loaded, request)
+
+
+def _where_it_is(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest:
+    """A user's own module is measured on its own device: it must not be moved."""
+    device = next((p.device.type for p in loaded.module.parameters()), request.settings.device)
+    settings = request.settings._replace(device=cast("Device", device))
+    return request._replace(settings=settings)
 
 
 def profile_loaded(
@@ -66,7 +101,7 @@ def profile_loaded(
     groups = _groups(graph, request)
     rows = list(rows_of(graph, costs, groups))
     totals = dict(costs.totals)
-    measured = _measure(loaded, graph, request.settings, notify) if request.measure else None
+    measured, counts = _run(loaded, graph, costs, request, notify)
     if measured is not None:
         rows = with_latency(rows, groups, _layers(graph), measured)
         totals |= total_latency(measured)
@@ -78,6 +113,8 @@ def profile_loaded(
         environment=environment(request.settings, measured and measured.environment),
         rows=tuple(_chosen(rows, request)),
         totals=totals,
+        verification=counts,
+        findings=tuple(verification_findings(counts)),
         notices=(*loaded.notices, *notices),
         interrupted=measured is not None and measured.interrupted,
     )
@@ -139,6 +176,20 @@ def _sort_key(value: Value | None) -> tuple[float, ...]:
         return (-1.0,)
     parts = value.value if isinstance(value.value, tuple) else (value.value,)
     return tuple(float("inf") if isinstance(part, str) else float(part) for part in parts)
+
+
+def _run(
+    loaded: LoadedModel, graph: Graph, costs: Costs, request: ProfileRequest, notify: Notify
+) -> tuple[InPlace | None, tuple[Row, ...]]:
+    """What only running the model tells: its latency and the second counts, where asked for."""
+    if not request.measure and not request.verify:
+        return None, ()
+    from convcost.sources.module_state import ModuleState  # noqa: PLC0415
+
+    with ModuleState(loaded.module).kept():
+        counts = verification(loaded, graph, costs) if request.verify else ()
+        measured = _measure(loaded, graph, request.settings, notify) if request.measure else None
+    return measured, counts
 
 
 def _measure(loaded: LoadedModel, graph: Graph, settings: Settings, notify: Notify) -> InPlace:

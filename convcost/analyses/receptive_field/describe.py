@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from math import prod
 from typing import NamedTuple
@@ -46,8 +46,8 @@ def describe(field: Field | str) -> dict[str, Value]:
     values = (
         _spans(seen),
         _per_axis([axis.stride for axis in axes], "one output sees the whole axis"),
-        _per_axis([axis.start for axis in axes]),
-        _density(axes, seen),
+        _per_axis([axis.start for axis in axes], _why_no_start(axes)),
+        _density(axes),
         _per_axis([None if s is None else largest_hole(s) for s in seen]),
     )
     found = dict(zip(KEYS, values, strict=True))
@@ -66,9 +66,13 @@ def _view(boxes: Sequence[AxisField]) -> _Axis:
     stride = next((_number(box.jump, box.period) for box in boxes if box.jump), None)
     if any(box.phases is None for box in boxes):
         return _Axis(None, None, stride)
+    if len(boxes) == 1 and boxes[0].period == 1 and boxes[0].phases is not None:
+        (only,) = boxes[0].phases
+        return _Axis((only,), only.start if only.span else None, stride)
     phases = list(zip(*aligned(*boxes), strict=True))
     widest = max(phases, key=_reach)
-    return _Axis(widest, union(phases[0]).start, stride)
+    first = union(phases[0])
+    return _Axis(widest, first.start if first.span else None, stride)
 
 
 def _reach(parts: Sequence[Positions]) -> tuple[int, int]:
@@ -92,9 +96,19 @@ def _per_axis(values: Sequence[Scalar | None], reason: str = "the field is globa
     return exact(known) if len(known) == len(values) else unavailable(reason)
 
 
-def _density(axes: Sequence[_Axis], seen: Iterable[Positions | None]) -> Value:
-    spans = [s.span for s in seen if s is not None]
+def _why_no_start(axes: Sequence[_Axis]) -> str:
+    is_global = any(axis.parts is None for axis in axes)
+    return "the field is global" if is_global else "output 0 sees nothing"
+
+
+def _density(axes: Sequence[_Axis]) -> Value:
+    """The share that is seen of the smallest box around all that is seen."""
     sets = [axis.parts for axis in axes if axis.parts is not None]
-    if len(sets) < len(axes) or 0 in spans:
-        return unavailable("the field is global" if all(spans) else "nothing is seen")
-    return exact(count_products(list(zip(*sets, strict=True))) / prod(spans))
+    if len(sets) < len(axes):
+        return unavailable("the field is global")
+    # a box that is empty along one axis sees nothing along the others either
+    boxes = [box for box in zip(*sets, strict=True) if all(part.span for part in box)]
+    if not boxes:
+        return unavailable("nothing is seen")
+    hull = prod(union(parts).span for parts in zip(*boxes, strict=True))
+    return exact(count_products(boxes) / hull)

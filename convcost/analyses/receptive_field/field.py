@@ -72,11 +72,15 @@ class Field(NamedTuple):
             tuple(changes[i](axis) if i in changes else axis for i, axis in enumerate(box))
             for box in self.boxes
         )
-        return self._replace(boxes=unite(boxes))
+        if len(self.boxes) == 1:
+            return Field(self.dims, tuple(boxes), self.bounds)
+        return Field(self.dims, unite(boxes), self.bounds)
 
     def pool(self, axes: Iterable[int]) -> Field:
         """The field once each output sees every position along ``axes``."""
         axes = list(axes)
+        if not axes:
+            return self
         pooled = self.map_axes(dict.fromkeys(axes, _pooled))
         return pooled._replace(bounds=_without(self.bounds, axes))
 
@@ -93,12 +97,14 @@ class Field(NamedTuple):
 
     def at(self, dim: int, new: Dim) -> Field:
         """The field with another description of one dimension."""
+        if self.dims[dim] == new:
+            return self
         return self._replace(dims=(*self.dims[:dim], new, *self.dims[dim + 1 :]))
 
     def alone(self, dim: int) -> Field:
         """The field with its dimension ``dim`` following one axis, or none."""
         parts = self.dims[dim]
-        if len(parts) < 2 and all(part.regular for part in parts):
+        if not parts or (len(parts) == 1 and parts[0].regular):
             return self
         first, *others = parts
         if len(others) == 1 and others[0].axis == NO_AXIS and first.regular and first.axis >= 0:

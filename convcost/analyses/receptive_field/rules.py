@@ -222,7 +222,13 @@ def _linear(_: Linear, fields: Fields, __: Shapes) -> Field:
 
 
 def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
-    first, second = fields
+    *left, second = fields
+    if not left:
+        # weights on the left
+        row = max(0, len(second.dims) - 2)
+        mixed = second.pool(axes_of(second.dims[row])).at(row, ())
+        return _union([mixed], len(shapes[-1]))
+    first = left[0]
     first = first.pool(axes_of(first.dims[-1])).at(len(first.dims) - 1, ())
     if len(second.dims) > 1:
         row = len(second.dims) - 2

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from convcost.errors import ShapeError
-from convcost.ops import Attention, Linear, Matmul, Shape
-from convcost.sources.tracer import Tracer
+from convcost.ops import Attention, Linear, Matmul, Op, Shape
+from convcost.sources.tracer import Tracer, node_of
 
 
 def _linear(
@@ -34,7 +34,7 @@ def _matmul(tracer: Tracer, _: Any, first: Tensor, second: Tensor, *__: Any) -> 
     rows = a[-2:-1] if len(a) > 1 else ()
     columns = b[-1:] if len(b) > 1 else ()
     shape = (*_broadcast(a[:-2], b[:-2]), *rows, *columns)
-    return tracer.emit(Matmul(contracted), (first, second), shape, dtype=first.dtype)
+    return tracer.emit(_product(second, contracted), (first, second), shape, dtype=first.dtype)
 
 
 def _addmm(
@@ -43,8 +43,15 @@ def _addmm(
     # [*, n, m] = bias + matmul([*, n, k], [*, k, m])
     del func
     shape = (*first.shape[:-1], second.shape[-1])
-    op = Matmul(first.shape[-1])
+    op = _product(second, first.shape[-1])
     return tracer.emit(op, (first, second, bias), shape, dtype=first.dtype)
+
+
+def _product(second: Tensor, contracted: int) -> Op:
+    """A product with weights on the right is what a linear layer does."""
+    if node_of(second) is None:
+        return Linear(contracted, second.shape[-1], bias=False)
+    return Matmul(contracted)
 
 
 def _broadcast(first: Shape, second: Shape) -> Shape:

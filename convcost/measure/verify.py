@@ -1,0 +1,105 @@
+"""Second counts of a whole model, by fvcore and by torch's FlopCounterMode."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from convcost.measure.second_count import quiet_fvcore
+
+CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER = "convolutions", "matrix products", "attention", "other"
+FAMILIES = (CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER)
+
+_FVCORE = {
+    "conv": CONVOLUTIONS,
+    **dict.fromkeys(("linear", "addmm", "matmul", "bmm", "baddbmm", "einsum"), PRODUCTS),
+}
+
+
+class SecondCount(NamedTuple):
+    """What a tool counts per family, and why that may differ; ``failed`` where it can't count."""
+
+    families: Mapping[str, int]
+    reasons: Mapping[str, str]
+    failed: str = ""
+
+
+def second_counts(
+    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, SecondCount]:
+    """The counts of both tools for one pass on data; a tool that fails says why."""
+    with torch.no_grad(), _slow_attention():
+        return {
+            "fvcore_multiplications": _try(lambda: _fvcore(module, args, kwargs)),
+            "flop_counter_multiplications": _try(lambda: _flop_counter(module, args, kwargs)),
+        }
+
+
+def _try(count: Callable[[], SecondCount]) -> SecondCount:
+    try:
+        return count()
+    except Exception as error:  # noqa: BLE001  the tools fail in many ways, which is their answer
+        first = str(error).strip().splitlines()[:1]
+        return SecondCount({}, {}, f"{type(error).__name__}: {''.join(first)}")
+
+
+def _fvcore(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> SecondCount:
+    if kwargs:
+        raise ValueError("fvcore takes no keyword arguments")
+    with quiet_fvcore():
+        analysis = FlopCountAnalysis(module, tuple(args))
+        analysis.unsupported_ops_warnings(enabled=False).uncalled_modules_warnings(enabled=False)
+        by_operator = analysis.by_operator()
+        skipped = analysis.unsupported_ops()
+    families = dict.fromkeys(FAMILIES, 0)
+    others = []
+    for name, count in by_operator.items():
+        families[_FVCORE.get(name, OTHER)] += int(count)
+        if name not in _FVCORE:
+            others.append(f"{name} {int(count):,}")
+    reasons = {}
+    if others:
+        reasons[OTHER] = f"fvcore also counts element-wise work: {', '.join(sorted(others))}"
+    if skipped["aten::_convolution_mode"]:
+        reasons[CONVOLUTIONS] = "fvcore counts 0 for string padding"
+    if skipped["aten::scaled_dot_product_attention"]:
+        reasons[ATTENTION] = "fvcore counts 0 for scaled_dot_product_attention"
+    return SecondCount(families, reasons)
+
+
+def _flop_counter(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> SecondCount:
+    counter = FlopCounterMode(display=False)
+    with counter:
+        module(*args, **kwargs)
+    families = dict.fromkeys(FAMILIES, 0)
+    for packet, flops in counter.get_flop_counts().get("Global", {}).items():
+        # its flops are 2 per multiply-accumulate
+        families[_torch_family(str(packet))] += flops // 2
+    reasons = {ATTENTION: "FlopCounterMode sees attention taken apart into matrix products"}
+    return SecondCount(families, reasons if not families[ATTENTION] else {})
+
+
+def _torch_family(name: str) -> str:
+    if "conv" in name:
+        return CONVOLUTIONS
+    return ATTENTION if "attention" in name else PRODUCTS
+
+
+@contextmanager
+def _slow_attention() -> Iterator[None]:
+    """FlopCounterMode counts attention's fast path as 0."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(value=False)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Using padding='same' with even kernel.*")
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(value=fast)

@@ -1,0 +1,88 @@
+"""A model's multiplications beside the second counts, with the reason of every difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from convcost.analyses import Costs
+from convcost.graph import Graph
+from convcost.report import Finding, Row, Value, exact, number, unavailable
+
+if TYPE_CHECKING:
+    from convcost.measure.verify import SecondCount
+    from convcost.sources.model import LoadedModel
+
+_FAMILIES = {
+    "conv": "convolutions",
+    "conv_transpose": "convolutions",
+    "linear": "matrix products",
+    "matmul": "matrix products",
+    "attention": "attention",
+}
+_TOOLS = {
+    "fvcore_multiplications": "fvcore",
+    "flop_counter_multiplications": "FlopCounterMode / 2",
+}
+
+
+def verification(loaded: LoadedModel, graph: Graph, costs: Costs) -> tuple[Row, ...]:
+    """One row per family of ops, and their sum: our count and both second counts."""
+    from convcost.measure.in_place import on_device  # noqa: PLC0415  torch, only where needed
+    from convcost.measure.verify import FAMILIES, second_counts  # noqa: PLC0415
+
+    args, kwargs = on_device(loaded.args, loaded.kwargs, loaded.module)
+    counts = second_counts(loaded.module, args, kwargs)
+    ours = dict.fromkeys(FAMILIES, 0)
+    for node, values in zip(graph.nodes, costs.rows, strict=True):
+        family = _FAMILIES.get(node.op.kind, "other")
+        ours[family] += int(number(values["multiplications"]))
+    shown = [family for family in FAMILIES if ours[family] or _counted(counts, family)]
+    rows = [_row(family, ours, counts) for family in shown]
+    return (*rows, _total(ours, counts))
+
+
+def _counted(counts: Mapping[str, SecondCount], family: str) -> bool:
+    return any(count.families.get(family) for count in counts.values())
+
+
+def _row(family: str, ours: Mapping[str, int], counts: Mapping[str, SecondCount]) -> Row:
+    values = {"multiplications": exact(ours[family])}
+    for tool, count in counts.items():
+        values[tool] = _value(family, ours, count)
+    return Row(family, "standard", "", "", (), values)
+
+
+def _value(family: str, ours: Mapping[str, int], count: SecondCount) -> Value:
+    if count.failed:
+        return unavailable(count.failed)
+    found = count.families[family]
+    if found == ours[family]:
+        return exact(found)
+    return Value("exact", found, reason=count.reasons.get(family) or _taken_apart(ours, count))
+
+
+def _taken_apart(ours: Mapping[str, int], count: SecondCount) -> str | None:
+    """Attention that a tool sees as matrix products is counted, under another name."""
+    both = ("matrix products", "attention")
+    same = sum(ours[f] for f in both) == sum(count.families[f] for f in both)
+    return "attention is counted as the matrix products that it is made of" if same else None
+
+
+def _total(ours: Mapping[str, int], counts: Mapping[str, SecondCount]) -> Row:
+    values = {"multiplications": exact(sum(ours.values()))}
+    for tool, count in counts.items():
+        values[tool] = (
+            unavailable(count.failed) if count.failed else exact(sum(count.families.values()))
+        )
+    return Row("total", "standard", "", "", (), values)
+
+
+def verification_findings(rows: tuple[Row, ...]) -> Iterator[Finding]:
+    """One finding for each difference without a known reason."""
+    for row in rows[:-1]:
+        for tool, name in _TOOLS.items():
+            value, ours = row.values[tool], row.values["multiplications"]
+            if value.value is not None and value.value != ours.value and not value.reason:
+                text = f"{name} counts {number(value):,} where convcost counts {number(ours):,}"
+                yield Finding(row.name, "standard", "multiplications", text)
