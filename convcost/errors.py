@@ -1,4 +1,4 @@
-"""The one error that a user can cause."""
+"""The one error that a user can cause, and how it shows what was found."""
 
 from __future__ import annotations
 
@@ -17,3 +17,34 @@ class ConvcostError(Exception):
 
 class ShapeError(ValueError):
     """An op can't take the shapes that it was given; the text says what it wanted."""
+
+
+_SHOWN = 60
+_SHOWN_DEPTH = 3
+_DECIMAL_BITS = 1024  # Python refuses to write very long integers in decimal
+
+
+def show_value(found: object) -> str:
+    """What was found as YAML says it, printable and short: ``null``, ``true``, ``'text'``."""
+    text = _as_yaml(found, _SHOWN_DEPTH)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _as_yaml(found: object, depth: int) -> str:
+    if isinstance(found, dict | list | tuple) and not depth:
+        return "…"
+    if isinstance(found, dict):
+        pairs = (f"{_as_yaml(k, 0)}: {_as_yaml(v, depth - 1)}" for k, v in found.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(found, list | tuple):
+        return f"[{', '.join(_as_yaml(item, depth - 1) for item in found)}]"
+    if found is None or isinstance(found, bool):
+        return "null" if found is None else str(found).lower()
+    if isinstance(found, int) and found.bit_length() > _DECIMAL_BITS:
+        return hex(found)
+    return repr(found)
+
+
+def printable(text: str) -> str:
+    """``text`` with escapes for what isn't printable, so that it steers no terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

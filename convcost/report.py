@@ -176,8 +176,8 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """The saved form."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        """The saved form, in ASCII: it passes through a stream of any encoding."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
 
 def _values_to_dict(values: Mapping[str, Value]) -> dict[str, Any]:

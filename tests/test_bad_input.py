@@ -2,21 +2,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import (
     assert_no_fault,
-    assert_refusal,
     convcost,
     fine,
     interrupted,
-    is_printable,
     refused,
     refused_at_once,
 )
+
+from convcost.cli.interrupts import raise_again, watch
 
 HEAD = "version: 1\ninput: [3, 12, 12]\n"
 CONV = "{out_channels: 8, kernel_size: 3}"
@@ -256,7 +258,7 @@ def test_what_was_found_is_shown_in_short(text: str, tmp_path: Path) -> None:
             "spec.yaml:4: layers[0].inputs[0]: 'b' comes later",
         ),
         (layers("{name: a, inputs: [a], relu: {}}"), "so there are no cycles"),
-        (layers("{inputs: [], relu: {}}"), "layers[0].inputs: relu takes one input, found 0"),
+        (layers("{inputs: [], relu: {}}"), "layers[0].inputs: should have at least 1 item"),
         (layers("{inputs: [input, input], relu: {}}"), "relu takes one input, found 2"),
         (layers("{name: a, relu: {}}", "{name: a, relu: {}}"), "layers[1].name: the name 'a'"),
         (layers("{name: input, relu: {}}"), "layers[0].name: the name 'input' is taken"),
@@ -282,6 +284,7 @@ def test_layers_that_do_not_fit_are_told_with_their_place(
         "{repeat: 10, conv: {out_channels: 1, kernel_size: 3, stride: 65536, padding: same}}",
         "{repeat: 10, conv: {out_channels: 1, kernel_size: 65536, rate: 65536, padding: same}}",
         "{conv: {out_channels: 1, kernel_size: 65536, rate: 30000}}",
+        "{conv_transpose: {out_channels: 1, kernel_size: 65536, stride: 2000}}",
     ],
 )
 def test_a_few_bytes_never_cost_minutes_or_all_memory(layer: str, tmp_path: Path) -> None:
@@ -316,6 +319,13 @@ variants:
     assert all(f"spec.yaml:{place}" in line for place, line in zip(places, lines, strict=True))
 
 
+def test_of_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
+    lines = told(tmp_path, layers(*["{rulu: {}}"] * 1_500)).splitlines()
+    assert len(lines) == 20 + 1
+    assert "spec.yaml:4: layers[0].rulu: unknown key; did you mean relu?" in lines[0]
+    assert lines[-1].strip() == "… and 1,480 more"
+
+
 def test_one_mistake_does_not_pull_others_after_it(tmp_path: Path) -> None:
     text = layers("{name: a, conv: {out_channels: 8}}", "{inputs: [a], relu: {}}", "{flatten: {}}")
     assert len(told(tmp_path, text).splitlines()) == 1
@@ -342,7 +352,7 @@ def test_messages_never_steer_the_terminal(text: str, tmp_path: Path) -> None:
     assert "\x1b" not in told(tmp_path, text)
 
 
-@pytest.mark.parametrize("name", ["[red]x[/red]", "[/]", ":warning:"])
+@pytest.mark.parametrize("name", ["[red]x[/red]", ":warning:"])
 def test_markup_in_names_is_printed_as_it_stands(name: str, tmp_path: Path) -> None:
     text = f"version: 1\nname: '{name}'\ninput: [3, 12]\nlayers: [{{name: '{name}', conv: {CONV}}}]"
     (tmp_path / "spec.yaml").write_text(text)
@@ -351,7 +361,7 @@ def test_markup_in_names_is_printed_as_it_stands(name: str, tmp_path: Path) -> N
     assert f"\n{name} " in table
 
 
-@pytest.mark.parametrize("name", ["a|b", "<b>c</b>", "*d*_e_", "[f](g)", "`h", "#i", r"j\|k"])
+@pytest.mark.parametrize("name", ["a|b", "<b>c</b>", "*d*_e_", r"j\|k"])
 def test_names_stay_in_their_cell_of_markdown(name: str, tmp_path: Path) -> None:
     text = f"version: 1\ninput: [3, 12]\nlayers: [{{name: '{name}', conv: {CONV}}}]"
     (tmp_path / "spec.yaml").write_text(text)
@@ -463,15 +473,36 @@ def fine_with_note(*arguments: str, folder: Path) -> str:
     return ran.out
 
 
-@pytest.mark.parametrize("moment", [b"loading torch", b"building and counting"])
-def test_ctrl_c_before_anything_was_measured_shows_no_data(moment: bytes, tmp_path: Path) -> None:
-    # so large that counting lasts longer than Ctrl-C takes to arrive
-    layer = "{repeat: 2, conv: {out_channels: 64, kernel_size: 9, padding: same}}"
-    (tmp_path / "spec.yaml").write_text(f"version: 1\ninput: [64, 300, 300]\nlayers: [{layer}]")
-    ran = interrupted(moment, ("compare", "spec.yaml", "--seconds", "1"), tmp_path)
+def test_ctrl_c_before_anything_was_measured_shows_no_data(tmp_path: Path) -> None:
+    ran = interrupted(b"loading torch", ("compare", "--seconds", "1"), tmp_path)
     assert (ran.code, ran.out) == (2, "")
     assert "error: interrupted" in ran.err
     assert_no_fault(ran)
+
+
+@pytest.fixture
+def watched() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    watch()
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_ctrl_c_that_was_swallowed_is_raised_at_the_next_step_and_once() -> None:
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        raise_again()
+    raise_again()
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_ctrl_c_in_torchs_own_start_is_put_off() -> None:
+    torchs = {"__name__": "torch", "signal": signal}
+    exec("signal.raise_signal(signal.SIGINT)", torchs)  # noqa: S102  as a module's body runs
+    with pytest.raises(KeyboardInterrupt):
+        raise_again()
 
 
 # saved reports
@@ -570,33 +601,33 @@ def test_a_report_of_wrong_types_is_refused(
         value("parameters", {"status": "exact", "value": float("nan")}),
         value("parameters", {"status": "exact", "value": float("inf")}),
         value("parameters", {"status": "exact", "value": 10**400}),
+        value("multiplications_ratio", {"status": "exact", "value": None}, row=1),
         value("latency", {"status": "measured", "value": 1e-5}),
+        value("latency", {"status": "measured", "value": 1e-310}),
+        value("latency_ratio", {"status": "measured", "value": 0.5}, row=1),
         lambda report: report["environment"].update(processor="one"),
+        lambda report: report["environment"].update(delta="small"),
     ],
 )
-def test_a_report_of_odd_values_is_shown_or_refused_but_no_fault(
+def test_a_report_of_values_that_none_has_is_refused(
     change: Change, counted_report: str, tmp_path: Path
 ) -> None:
     report = json.loads(counted_report)
     change(report)
-    (tmp_path / "saved.json").write_text(json.dumps(report))
-    ran = convcost("render", "saved.json", folder=tmp_path)
-    assert_no_fault(ran)
-    if ran.code:
-        assert_refusal(ran)
+    assert "saved.json: not a valid report: " in rendered(tmp_path, json.dumps(report))
 
 
-@pytest.mark.parametrize("format", ["table", "markdown"])
-def test_a_report_never_steers_the_terminal(
-    format: str,  # noqa: A002  the option's name
-    counted_report: str,
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda report: report["rows"][0].update(name="a\x1b[2Jb"),
+        lambda report: report["rows"][1].update(variant="c\x1b[31md"),
+        lambda report: report.update(notices=["e\x1b]0;f\x07"]),
+    ],
+)
+def test_a_report_that_would_steer_the_terminal_is_refused(
+    change: Change, counted_report: str, tmp_path: Path
 ) -> None:
     report = json.loads(counted_report)
-    report["rows"][0]["name"] = "a\x1b[2Jb"
-    report["rows"][1]["variant"] = "c\x1b[31md"
-    report["notices"] = ["e\x1b]0;f\x07"]
-    (tmp_path / "saved.json").write_text(json.dumps(report))
-    ran = convcost("render", "saved.json", "--format", format, folder=tmp_path)
-    assert is_printable(ran.out)
-    assert is_printable(ran.err)
+    change(report)
+    assert "not printable" in rendered(tmp_path, json.dumps(report))

@@ -14,7 +14,6 @@ from cli import COMMAND, assert_no_fault, convcost, environment, fine, is_printa
 from rich.cells import cell_len
 
 from convcost import __version__
-from convcost.render import FORMATS
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 COLOR = re.compile(r"\x1b\[(?:\d+;)*(?:3\d|4\d|9\d|10\d)(?:;\d+)*m")
@@ -64,7 +63,7 @@ def spec(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["-h", "compare --help", "render --help", "schema --help"],
+    ["-h", "compare --help", "profile --help", "render --help"],
 )
 def test_what_tells_about_itself_ends_well_and_silently(arguments: str) -> None:
     assert fine(*arguments.split())
@@ -90,9 +89,7 @@ def test_schema_prints_a_json_schema(kind: str) -> None:
         "nope",
         "--nope",
         "compare --batch 0",
-        "compare --seconds 0",
         "compare --dtype int8",
-        "compare --device tpu",
         "render",
         "schema nope",
     ],
@@ -182,7 +179,7 @@ def test_variants_are_those_asked_for_in_their_order_beside_standard() -> None:
     assert values(found, "parameters")[2] == 5 * 5 * (3 * 4) + (3 * 4) * 256 + 256
 
 
-@pytest.mark.parametrize("options", [("--only", "f*"), ("--keep", "sec*"), ("--only=first",)])
+@pytest.mark.parametrize("options", [("--only", "f*"), ("--keep", "sec*")])
 def test_only_and_keep_choose_layers_by_name(options: tuple[str, ...], tmp_path: Path) -> None:
     source = spec(tmp_path, TWO_LAYERS)
     found = counted(source, "--variant", "separable", "--per-layer", *options)
@@ -206,9 +203,7 @@ def test_batch_multiplies_the_work_but_not_the_parameters() -> None:
     assert values(five, "parameters") == values(one, "parameters")
 
 
-@pytest.mark.parametrize(
-    ("dtype", "size"), [("float32", 4), ("float64", 8), ("float16", 2), ("bfloat16", 2)]
-)
+@pytest.mark.parametrize(("dtype", "size"), [("float64", 8), ("bfloat16", 2)])
 def test_dtype_decides_the_bytes(dtype: str, size: int) -> None:
     found = counted("--dtype", dtype)
     assert values(found, "parameter_bytes")[0] == size * (256 * 5 * 5 * 3 + 256)
@@ -288,9 +283,8 @@ def test_render_writes_copies_too(measured: Path, tmp_path: Path) -> None:
     assert copy.read_text(encoding="utf-8") == (measured / "saved.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_channels_last_runs_in_two_axes(dtype: str) -> None:
-    options = ("--seconds", "0.01", "--variant", "separable", "--dtype", dtype)
+def test_channels_last_runs_in_two_axes() -> None:
+    options = ("--seconds", "0.01", "--variant", "separable", "--dtype", "bfloat16")
     found = report("--memory-format", "channels_last", *options)
     assert found["environment"]["memory_format"] == "channels_last"
     assert all(values(found, "latency"))
@@ -307,7 +301,7 @@ def test_channels_last_is_refused_in_one_axis(tmp_path: Path) -> None:
 # copies
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", ["table", "csv"])
 def test_a_counted_report_renders_as_compare_printed_it(name: str, tmp_path: Path) -> None:
     source = spec(tmp_path, TWO_LAYERS)
     copy = tmp_path / "saved.json"
@@ -378,7 +372,7 @@ def test_no_line_of_a_measured_table_is_wider_than_columns(columns: int, measure
     assert "…" not in ran.out
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("columns", [40, 120])
 def test_no_line_of_many_layers_is_wider_than_columns(columns: int) -> None:
     source = CONFIGS / "aspp.yaml"
     env = {"COLUMNS": str(columns)}
@@ -394,7 +388,7 @@ def test_a_narrow_table_shows_the_same_figures(columns: str) -> None:
     assert all(figure in ran.out for figure in figures)
 
 
-@pytest.mark.parametrize("columns", ["0", "-5", "wide"])
+@pytest.mark.parametrize("columns", ["0", "wide"])
 def test_a_senseless_width_does_no_harm(columns: str) -> None:
     ran = convcost("compare", "--no-measure", env={"COLUMNS": columns})
     assert ran.code == 0
@@ -443,10 +437,8 @@ def run_into(stdout: int, *arguments: str) -> tuple[int, bytes]:
     "arguments",
     [
         "compare --no-measure",
-        "compare --no-measure --format json",
         "schema spec",
-        "compare --help",
-        "--version",
+        "--help",
     ],
 )
 def test_a_closed_pipe_ends_with_2_in_silence(arguments: str) -> None:
@@ -474,14 +466,14 @@ def test_a_pipe_that_closes_midway_ends_with_2_in_silence() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_full_disk_behind_standard_output_is_told(name: str) -> None:
+@pytest.mark.parametrize(
+    "arguments", ["compare --no-measure", "compare --no-measure -f json", "schema spec", "--help"]
+)
+def test_a_full_disk_behind_standard_output_is_told(arguments: str) -> None:
     with Path("/dev/full").open("wb") as full:
-        code, said = run_into(full.fileno(), "compare", "--no-measure", "--format", name)
-    assert code == 2
-    assert b"No space left" in said
-    assert b"internal error" not in said
-    assert b"Traceback" not in said
+        code, said = run_into(full.fileno(), *arguments.split())
+    message = b"error: standard output can't be written: No space left on device\n"
+    assert (code, said) == (2, message)
 
 
 @pytest.mark.parametrize("stream", [">&-", "2>&-"])

@@ -133,7 +133,6 @@ def test_there_are_configs() -> None:
         variants({"atrous": {"rate": 2.0}}),
         variants({"standard": {}}, {"separable": {}}),
         variants({"separable": {"depth_multiplier": 2}}),
-        {**conv(), "variants": None},
         {
             "version": 1,
             "input": [4, 12, 12],
@@ -233,6 +232,7 @@ def test_a_kind_without_settings_is_taken_by_schema_and_parser(kind: str, tmp_pa
         variants({"atrous": {}, "separable": {}}),
         variants({"separable": {"depth_multiplier": [2, 2]}}),
         {**conv(), "variants": "separable"},
+        {**conv(), "variants": None},
     ],
     ids=json.dumps,
 )

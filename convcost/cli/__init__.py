@@ -13,6 +13,8 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 import typer
 
 from convcost.cli import compare, profile, render, schema
+from convcost.cli.interrupts import was_interrupted, watch
+from convcost.cli.standard_output import abandon_output, open_streams
 from convcost.cli.streams import print_error
 from convcost.errors import ConvcostError
 
@@ -55,40 +57,57 @@ def _root(
 
 def main() -> None:
     """Runs the command line; every way to end becomes an exit code here."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may lack ×
+    watch()
+    _forget_senseless_width()
     code = _run()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = STOPPED
     if code == STOPPED:
-        # whoever read us may be gone: leave nothing for the interpreter to flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_output()
     sys.exit(code)
+
+
+def _forget_senseless_width() -> None:
+    columns = os.environ.get("COLUMNS", "")
+    if not columns.isdecimal() or not int(columns):
+        os.environ.pop("COLUMNS", None)
 
 
 def _run() -> int:
     try:
+        open_streams()
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except ConvcostError as error:
         print_error(error.message, error.hint)
         return STOPPED
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "convcost"
-        print_error(error.format_message(), f"see {command} --help")
+        _print_usage_error(error)
         return STOPPED
-    except SystemExit:
-        # typer's answer to a closed pipe
+    except (BrokenPipeError, SystemExit):
+        # the second is typer's answer to the first
         return STOPPED
     except Exception as error:  # noqa: BLE001  a traceback is not an answer to a user
-        print_error(_internal(error), "please report this, with the command that you ran")
+        _print_fault(error)
         return STOPPED
-    if code == _TYPERS_CTRL_C:
+    if code == _TYPERS_CTRL_C or (was_interrupted() and not code):
         print_error("interrupted", "")
         return STOPPED
     return code or 0
+
+
+def _print_usage_error(error: typer.TyperException) -> None:
+    """What is wrong with the arguments; with none at all, the help is what was told."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "convcost"
+    if message := error.format_message():
+        print_error(message, f"see {command} --help")
+
+
+def _print_fault(error: Exception) -> None:
+    """An error that is convcost's own, unless it is what Ctrl-C left of something else."""
+    if was_interrupted():
+        print_error("interrupted", "")
+    else:
+        print_error(_internal(error), "please report this, with the command that you ran")
 
 
 def _internal(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Standard output, standard error and files."""
+"""Reports to standard output and files, progress and errors to standard error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from convcost.errors import ConvcostError
+from convcost.cli.interrupts import raise_again
+from convcost.errors import ConvcostError, printable
 from convcost.render import FORMATS, format_of, render
 from convcost.report import Report
 
@@ -37,10 +38,12 @@ def _parse_copy(text: str) -> Copy:
     head, colon, rest = text.partition(":")
     name, file = (head, rest) if colon and head in FORMATS else (format_of(text), text)
     path = Path(file)
+    if not file:
+        raise ConvcostError(f"--output {text}: names no file", "give [FORMAT:]FILE")
     if not path.parent.is_dir():
         raise ConvcostError(f"{file}: there is no folder {path.parent}", "make it first")
     if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ConvcostError(f"{file}: can't be written there")
+        raise ConvcostError(f"--output {text}: {file}: can't be written there")
     return Copy(name, path)
 
 
@@ -49,7 +52,7 @@ def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: 
     for copy in copies:
         _write(copy.file, render(report, copy.format))
     for notice in report.notices:
-        print(f"note: {notice}", file=sys.stderr)  # noqa: T201
+        _tell(f"note: {notice}")
     if format == "table":
         _print_table(report)
     else:
@@ -61,13 +64,17 @@ def _print_table(report: Report) -> None:
 
     from convcost.render.table import TableView
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
     Console(width=width, highlight=False).print(TableView(report))
 
 
 def _write(path: Path, text: str) -> None:
     """Writes the whole file or nothing: a new file takes the old one's place when complete."""
     try:
+        if path.exists() and not path.is_file():
+            # a device or a named pipe is written to, never replaced
+            path.write_text(text, encoding="utf-8")
+            return
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as new:
@@ -92,15 +99,23 @@ def print_error(message: str, hint: str) -> None:
     lines = [f"error: {first}", *(f"       {line}" for line in rest)]
     if hint:
         lines.append(f"  hint: {hint}")
-    with suppress(BrokenPipeError):
-        print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
+    _tell("\n".join(lines))
+
+
+def _tell(text: str) -> None:
+    """Prints to standard error, if anyone still reads it."""
+    with suppress(OSError):
+        print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, float | None], None]]:
-    """A function that shows on a terminal's standard error what is done and how far it is."""
+    """A function that shows on a terminal's standard error what is done and how far it is.
+
+    It also raises an interrupt that was put off or lost before it.
+    """
     if not sys.stderr.isatty():
-        yield lambda *_: None
+        yield lambda *_: raise_again()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -115,6 +130,7 @@ def progress() -> Iterator[Callable[[str, float | None], None]]:
         task = bars.add_task("starting", total=None)
 
         def notify(doing: str, share: float | None) -> None:
+            raise_again()
             total = None if share is None else 1.0
             bars.update(task, description=doing, total=total, completed=min(share or 0.0, 1.0))
 

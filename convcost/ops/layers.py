@@ -187,11 +187,15 @@ class Elementwise(NamedTuple):
 
 
 class Resize(NamedTuple):
-    """An interpolation to ``size`` (``mode``: nearest, linear, bilinear, trilinear)."""
+    """An interpolation to ``size`` (``mode``: nearest, linear, bilinear, trilinear).
+
+    ``factors``, where given, are what is sampled by, in place of the ratio of the sizes.
+    """
 
     size: Sizes
     mode: str
     align_corners: bool = False
+    factors: tuple[float, ...] | None = None
     kind: str = "upsample"
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -30,6 +30,10 @@ _UNITS: dict[Unit, Callable[[float], str]] = {
 _NONE = Value("exact", 0)
 
 
+def _number(size: float | str) -> str:
+    return format_digits(size) if isinstance(size, float) else str(size)
+
+
 class Cell(NamedTuple):
     """What a row has in a column; the detail stands behind, after a blank, or below."""
 
@@ -57,7 +61,7 @@ def format_value(key: str, value: Value | None) -> str:
         return "?"
     sign = {"lower_bound": "≥ ", "upper_bound": "≤ "}.get(value.status, "")
     if isinstance(value.value, tuple):
-        return sign + "×".join(str(size) for size in value.value)
+        return sign + "×".join(map(_number, value.value))
     if isinstance(value.value, str):
         return sign + value.value
     return sign + _UNITS[METRICS[key].unit](value.value)
@@ -177,7 +181,7 @@ def _per_axis(key: str, row: Row) -> str:
     """A value per axis, once where it is the same on all."""
     value = row.values.get(key)
     if value is not None and isinstance(value.value, tuple) and len(set(value.value)) == 1:
-        return str(value.value[0])
+        return _number(value.value[0])
     return format_value(key, value)
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
+from itertools import islice
+from math import prod
 from typing import NamedTuple
 
-from convcost.errors import ShapeError
+from convcost.errors import ShapeError, show_value
 from convcost.graph import GraphBuilder
 from convcost.ops import Shape
 from convcost.sources.kinds import KINDS, NoSettings
 from convcost.sources.yaml_file import KeyPath, Problem
 
 MAX_LAYERS = 100_000
+MAX_SCALARS = 2**63
+"""No tensor is larger: its bytes couldn't be numbered."""
+MAX_NAMES = 12
+"""Names that an error lists."""
 INPUT = "input"
 
 
@@ -40,6 +46,7 @@ class Assembler:
         self._problems = problems
         self._indexes: dict[str, int | None] = {INPUT: builder.add_input(shape) if shape else None}
         self._last: int | None = self._indexes[INPUT]
+        self._labels: set[str] = set()
 
     def add_all(self, layers: Sequence[Layer | Broken]) -> None:
         """Adds every layer in turn."""
@@ -48,53 +55,76 @@ class Assembler:
             self._problems.append(Problem(("layers",), text))
             return
         names = _names(layers)
+        every = frozenset(names)
         for i, (layer, name) in enumerate(zip(layers, names, strict=True)):
             path: KeyPath = ("layers", i)
-            if name in self._indexes:
-                text = f"the name {name!r} is taken; names are unique and 'input' is the input's"
-                self._problems.append(Problem((*path, "name"), text))
-            self._last = (
-                self._add(layer, name, path, names[i:]) if isinstance(layer, Layer) else None
-            )
+            self._take(name, layer, path)
+            self._last = self._add(layer, name, path, every) if isinstance(layer, Layer) else None
             self._indexes[name] = self._last
 
-    def _add(self, layer: Layer, name: str, path: KeyPath, later: Sequence[str]) -> int | None:
-        inputs = self._inputs(layer, path, later)
+    def _take(self, name: str, layer: Layer | Broken, path: KeyPath) -> None:
+        """Notes the name of the layer, and of each of its nodes, where none of them is taken."""
+        labels = [name, *_labels(name, layer)]
+        taken = next((x for x in labels if x in self._indexes or x in self._labels), None)
+        if taken is not None:
+            shown = show_value(taken)
+            text = f"the name {shown} is taken; names are unique and 'input' is the input's"
+            self._problems.append(Problem((*path, "name"), text))
+        self._labels.update(labels)
+
+    def _add(self, layer: Layer, name: str, path: KeyPath, every: Collection[str]) -> int | None:
+        inputs = self._inputs(layer, path, every)
         try:
-            for number in range(1, layer.repeat + 1):
+            for label in _labels(name, layer):
                 if any(index is None for index in inputs):
                     return None
-                known = [index for index in inputs if index is not None]
-                op = KINDS[layer.kind].op(layer.settings, layer.kind, self.builder.shape(known[0]))
-                label = f"{name}.{number}" if layer.repeat > 1 else name
-                inputs = [self.builder.add(label, op, *known)]
+                inputs = [self._add_one(label, layer, [i for i in inputs if i is not None])]
         except ShapeError as error:
             self._problems.append(Problem((*path, layer.kind), f"{name}: {error}"))
             return None
         return inputs[0]
 
-    def _inputs(self, layer: Layer, path: KeyPath, later: Sequence[str]) -> list[int | None]:
+    def _add_one(self, label: str, layer: Layer, inputs: Sequence[int]) -> int:
+        op = KINDS[layer.kind].op(layer.settings, layer.kind, self.builder.shape(inputs[0]))
+        index = self.builder.add(label, op, *inputs)
+        if prod(self.builder.shape(index)) > MAX_SCALARS:
+            raise ShapeError(f"its output has more than {MAX_SCALARS:,} scalars")
+        return index
+
+    def _inputs(self, layer: Layer, path: KeyPath, every: Collection[str]) -> list[int | None]:
         if layer.inputs is None:
             return [self._last]
-        if not layer.inputs or (len(layer.inputs) > 1 and not KINDS[layer.kind].takes_many):
+        if len(layer.inputs) > 1 and not KINDS[layer.kind].takes_many:
             text = f"{layer.kind} takes one input, found {len(layer.inputs)}"
             self._problems.append(Problem((*path, "inputs"), text))
             return [None]
         return [
-            self._input(name, (*path, "inputs", i), later) for i, name in enumerate(layer.inputs)
+            self._input(name, (*path, "inputs", i), every) for i, name in enumerate(layer.inputs)
         ]
 
-    def _input(self, name: str, path: KeyPath, later: Sequence[str]) -> int | None:
+    def _input(self, name: str, path: KeyPath, every: Collection[str]) -> int | None:
         if name in self._indexes:
             return self._indexes[name]
         reason = (
-            f"{name!r} comes later or is this layer itself: a layer reads only layers above it, "
-            "so there are no cycles"
-            if name in later
-            else f"no layer is called {name!r}; known here: {', '.join(self._indexes)}"
+            f"{show_value(name)} comes later or is this layer itself: a layer reads only layers "
+            "above it, so there are no cycles"
+            if name in every
+            else f"no layer is called {show_value(name)}; known here: {_list(self._indexes)}"
         )
         self._problems.append(Problem(path, reason))
         return None
+
+
+def _labels(name: str, layer: Layer | Broken) -> Iterator[str]:
+    """The names of a layer's nodes: each repetition has its number."""
+    if isinstance(layer, Broken) or layer.repeat == 1:
+        return iter((name,))
+    return (f"{name}.{number}" for number in range(1, layer.repeat + 1))
+
+
+def _list(names: Collection[str]) -> str:
+    more = ", …" if len(names) > MAX_NAMES else ""
+    return ", ".join(islice(names, MAX_NAMES)) + more
 
 
 def _names(layers: Sequence[Layer | Broken]) -> list[str]:

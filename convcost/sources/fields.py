@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -10,6 +11,14 @@ MAX_SETTING = 65_536
 MAX_SIZE = 2**31 - 1
 
 PerAxis = int | tuple[int, ...]
+Pairs = tuple[tuple[int, int], ...]
+
+
+def version(value: object) -> int:
+    """``value`` as the one version of specs that there is."""
+    if isinstance(value, bool) or value != 1:
+        raise ValueError("expected 1")
+    return 1
 
 
 def whole(value: object, minimum: int, maximum: int) -> int:
@@ -31,18 +40,22 @@ def per_axis(value: object, minimum: int, maximum: int) -> PerAxis:
         raise ValueError(f"{error}, or a list with one per axis") from None
 
 
-def padding(value: object) -> str | PerAxis | tuple[tuple[int, int], ...]:
-    """``value`` as ``valid``, ``same``, a number, one per axis, or a pair per axis."""
-    if value in ("valid", "same"):
-        return str(value)
+def padding(value: object, words: tuple[str, ...] = ()) -> str | PerAxis | Pairs:
+    """``value`` as a number, one per axis, a pair per axis, or one of ``words``."""
+    if isinstance(value, str) and value in words:
+        return value
     try:
         if isinstance(value, list) and value and isinstance(value[0], list):
             return tuple(_pair(item) for item in value)
         return per_axis(value, 0, MAX_SETTING)
     except ValueError:
-        raise ValueError(
-            "expected a whole number, one per axis, a [before, after] pair per axis, valid or same"
-        ) from None
+        *others, last = (
+            "a whole number",
+            "one per axis",
+            "a [before, after] pair per axis",
+            *words,
+        )
+        raise ValueError(f"expected {', '.join(others)} or {last}") from None
 
 
 def _pair(value: object) -> tuple[int, int]:
@@ -71,6 +84,14 @@ def _one_or_each(minimum: int, maximum: int) -> dict[str, Any]:
     return {"anyOf": [one, _list_of(one)]}
 
 
+def _padding_schema(*words: str) -> WithJsonSchema:
+    one = _integer(0, MAX_SETTING)
+    pair = {"type": "array", "items": one, "minItems": 2, "maxItems": 2}
+    forms = [one, _list_of(one), _list_of(pair)]
+    return WithJsonSchema({"anyOf": [{"enum": list(words)}, *forms] if words else forms})
+
+
+Version = Annotated[int, BeforeValidator(version), WithJsonSchema({"const": 1})]
 Name = Annotated[str, BeforeValidator(name), WithJsonSchema({"type": "string", "pattern": r"\S"})]
 Count = Annotated[
     int,
@@ -93,23 +114,13 @@ Natural = Annotated[
     WithJsonSchema(_one_or_each(0, MAX_SETTING)),
 ]
 PaddingField = Annotated[
-    str | PerAxis | tuple[tuple[int, int], ...],
-    BeforeValidator(padding),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": ["valid", "same"]},
-                _integer(0, MAX_SETTING),
-                _list_of(_integer(0, MAX_SETTING)),
-                _list_of(
-                    {
-                        "type": "array",
-                        "items": _integer(0, MAX_SETTING),
-                        "minItems": 2,
-                        "maxItems": 2,
-                    }
-                ),
-            ]
-        }
-    ),
+    str | PerAxis | Pairs,
+    BeforeValidator(partial(padding, words=("valid", "same"))),
+    _padding_schema("valid", "same"),
 ]
+CropField = Annotated[
+    str | PerAxis | Pairs,
+    BeforeValidator(partial(padding, words=("valid",))),
+    _padding_schema("valid"),
+]
+NumbersField = Annotated[PerAxis | Pairs, BeforeValidator(padding), _padding_schema()]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from torch.nn.parameter import is_lazy
+
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.sources.model import LoadedModel
@@ -26,6 +28,11 @@ def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...
         with contextlib.redirect_stdout(sys.stderr):
             return trace(loaded.module, loaded.args, loaded.kwargs, loaded.name)
     except ForwardError as error:
+        if any(map(is_lazy, loaded.module.parameters())):
+            raise ConvcostError(
+                f"{source}: has lazy layers, whose shapes are not known yet",
+                "run the model once on an input before it is profiled",
+            ) from error
         told = user_error(error.cause, source, "in forward")
         layer = f"in {error.path}: " if error.path else ""
         hint = "; ".join(filter(None, (told.hint, "is the input right? give it with --input")))

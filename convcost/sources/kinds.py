@@ -14,7 +14,21 @@ from pydantic import BaseModel, ConfigDict, StrictBool, model_validator
 from convcost import ops
 from convcost.errors import ShapeError
 from convcost.ops import Shape, Sizes
-from convcost.sources.fields import Count, Natural, PaddingField, PerAxis, Positive
+from convcost.sources.fields import (
+    Count,
+    CropField,
+    Natural,
+    NumbersField,
+    PaddingField,
+    Pairs,
+    PerAxis,
+    Positive,
+)
+
+
+def _given(key: str) -> dict[str, Any]:
+    """The JSON Schema of settings in which ``key`` stands and isn't null."""
+    return {"required": [key], "properties": {key: {"type": ["integer", "array"]}}}
 
 
 class NoSettings(BaseModel):
@@ -26,6 +40,10 @@ class NoSettings(BaseModel):
 
 class ConvSettings(NoSettings):
     """A convolution; ``in_channels`` is inferred, ``rate`` is another name of ``dilation``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"not": {"allOf": [_given("dilation"), _given("rate")]}}
+    )
 
     out_channels: Count
     kernel_size: Positive
@@ -46,6 +64,7 @@ class ConvSettings(NoSettings):
 class ConvTransposeSettings(ConvSettings):
     """A transposed convolution; ``padding`` crops its output."""
 
+    padding: CropField = 0
     output_padding: Natural = 0
 
 
@@ -67,6 +86,8 @@ class MaxPoolSettings(AvgPoolSettings):
 class UpsampleSettings(NoSettings):
     """An interpolation to ``size``, or by the whole factor ``scale``."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_given("scale"), _given("size")]})
+
     scale: Positive | None = None
     size: Positive | None = None
     mode: Literal["nearest", "linear", "bilinear", "trilinear"] = "nearest"
@@ -82,7 +103,7 @@ class UpsampleSettings(NoSettings):
 class PadSettings(NoSettings):
     """Padding as a step of its own."""
 
-    padding: PaddingField
+    padding: NumbersField
     mode: Literal["constant", "reflect", "replicate", "circular"] = "constant"
 
 
@@ -116,8 +137,6 @@ def _conv(settings: ConvSettings, _: str, shape: Shape) -> ops.Conv:
 
 
 def _conv_transpose(settings: ConvTransposeSettings, kind: str, shape: Shape) -> ops.Conv:
-    if settings.padding == "same":
-        raise ShapeError(f"padding: same is not defined for {kind}")
     conv = _conv(settings, kind, shape)
     extra = _each(settings.output_padding, len(conv.stride), "output_padding")
     limits = zip(extra, conv.stride, conv.dilation, strict=True)
@@ -153,8 +172,6 @@ def _upsample(settings: UpsampleSettings, _: str, shape: Shape) -> ops.Resize:
 
 
 def _pad(settings: PadSettings, _: str, shape: Shape) -> ops.Pad:
-    if isinstance(settings.padding, str):
-        raise ShapeError(f"padding: {settings.padding} needs a kernel: give numbers")
     spatial = _spatial(shape)
     return ops.Pad(_padding(settings.padding, spatial, spatial, spatial), settings.mode)
 
@@ -228,7 +245,7 @@ def _each(value: PerAxis, axes: int, key: str = "kernel_size") -> Sizes:
 
 
 def _padding(
-    value: str | PerAxis | tuple[tuple[int, int], ...],
+    value: str | PerAxis | Pairs,
     spatial: Sizes,
     window: Sizes,
     stride: Sizes,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 _CONTAINERS = (dict, OrderedDict, list, set, deque)
 _OWN = frozenset(nn.Module().__dict__)
+_DEPTH = 4
 _HOLDERS = ("_parameters", "_buffers", "_modules")
 
 
@@ -56,9 +57,18 @@ class ModuleState:
         attributes = module.__dict__
         self._attributes.append((module, attributes.copy()))
         for key in (*_HOLDERS, *(attributes.keys() - _OWN)):
-            value = attributes[key]
-            if type(value) in _CONTAINERS:
-                self._contents.append((value, value.copy() if value else None))
+            self._keep_contents(attributes[key], depth=0 if key in _HOLDERS else _DEPTH)
+
+    def _keep_contents(self, value: Any, depth: int) -> None:
+        """What a container holds, and the containers and plain objects in it, as far down."""
+        if type(value) not in _CONTAINERS:
+            if not depth or not _is_plain_object(value):
+                return
+            value = vars(value)
+        self._contents.append((value, value.copy() if value else None))
+        if depth:
+            for item in list(value.values()) if isinstance(value, dict) else list(value):
+                self._keep_contents(item, depth - 1)
 
     def tensors(self) -> Iterator[Tensor]:
         """Every parameter and buffer."""
@@ -86,14 +96,15 @@ class ModuleState:
 
     @contextmanager
     def kept_with_data(self) -> Iterator[None]:
-        """The same for a pass that computes: buffers keep their values too."""
-        values = [(buffer, buffer.detach().clone()) for buffer in self.buffers.values()]
+        """The same for a pass that computes: parameters and buffers keep their values too."""
+        values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in self.tensors()]
         with self.kept():
             try:
                 yield
             finally:
-                for buffer, value in values:
-                    buffer.copy_(value)
+                for tensor, data, value in values:
+                    data.copy_(value)
+                    tensor.data = data
 
     def _put_back(self) -> None:
         for module, attributes in self._attributes:
@@ -104,6 +115,13 @@ class ModuleState:
                 container.clear()
             elif len(container) != len(before) or not _same_items(container, before):
                 _refill(container, before)
+
+
+def _is_plain_object(value: Any) -> bool:
+    """Whether a value is an instance of a class of the user's, with attributes of its own."""
+    if isinstance(value, nn.Module | Tensor | type) or callable(value):
+        return False
+    return hasattr(value, "__dict__") and not type(value).__module__.startswith("torch")
 
 
 def _same_items(now: Any, before: Any) -> bool:

@@ -8,10 +8,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, show_value
 from convcost.report import Report
+from convcost.sources.saved_checks import data_mistakes, report_mistakes
 
 _VERSION = 1
+_HINT = "save one with --output FILE.json"
 
 
 def load_report(path: str) -> Report:
@@ -34,20 +36,28 @@ def load_report(path: str) -> Report:
 
 
 def _report(path: str, data: Any) -> Report:
-    hint = "save one with --output FILE.json"
     if not isinstance(data, dict) or "schema_version" not in data:
-        raise ConvcostError(f"{path}: not a convcost report", hint)
-    if data["schema_version"] != _VERSION:
+        raise ConvcostError(f"{path}: not a convcost report", _HINT)
+    version = data["schema_version"]
+    if isinstance(version, bool) or version != _VERSION:
         raise ConvcostError(
-            f"{path}: schema_version {data['schema_version']!r}, this convcost reads {_VERSION}",
+            f"{path}: schema_version {show_value(version)}, this convcost reads {_VERSION}",
             "use the convcost that saved it, or a newer one",
         )
+    for mistake in data_mistakes(data):
+        raise _invalid(path, mistake)
     try:
-        return report_adapter().validate_python(data)
+        report = report_adapter().validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConvcostError(f"{path}: not a valid report: {place}: {first['msg']}", hint) from None
+        raise _invalid(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    for mistake in report_mistakes(report):
+        raise _invalid(path, mistake)
+    return report
+
+
+def _invalid(path: str, mistake: str) -> ConvcostError:
+    return ConvcostError(f"{path}: not a valid report: {mistake}", _HINT)
 
 
 def report_adapter() -> TypeAdapter[Report]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from convcost.errors import printable, show_value
 from convcost.graph import Graph, GraphBuilder
 from convcost.sources.assemble import Assembler, Broken, Layer
-from convcost.sources.fields import Count, Name, Repeat
+from convcost.sources.fields import Count, Name, Repeat, Version
 from convcost.sources.kinds import KINDS
 from convcost.sources.problems import sentences
-from convcost.sources.yaml_file import KeyPath, Problem, load_yaml
+from convcost.sources.yaml_file import MAX_TOLD, KeyPath, Problem, load_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,7 +35,7 @@ class LayerHead(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name | None = None
-    inputs: list[Name] | None = None
+    inputs: Annotated[list[Name], Field(min_length=1)] | None = None
     repeat: Repeat = 1
 
 
@@ -43,10 +44,10 @@ class Head(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Literal[1]
+    version: Version
     name: Name | None = None
     input: Annotated[list[Count], Field(min_length=2, max_length=4)]
-    variants: Annotated[list[Any], Field(min_length=1)] | None = None
+    variants: Annotated[list[Any], Field(min_length=1)] = []
 
 
 def load_spec(path: str, batch: int, itemsize: int, parse_variant: ParseVariant) -> Spec:
@@ -60,7 +61,7 @@ def load_spec(path: str, batch: int, itemsize: int, parse_variant: ParseVariant)
         found = "the file is empty" if file.data is None else "found no mapping at the top"
         raise file.error([Problem((), f"{found}; expected version, input and layers")])
     reader = _Reader(file.data, parse_variant)
-    spec = reader.spec(Path(path).stem, batch, itemsize)
+    spec = reader.spec(printable(Path(path).stem), batch, itemsize)
     if spec is None:
         raise file.error(reader.problems)
     return spec
@@ -92,7 +93,8 @@ class _Reader:
 
     def _layer(self, found: object, path: KeyPath) -> Layer | Broken:
         if not isinstance(found, dict):
-            self._problem(path, f"expected a mapping such as {{relu: {{}}}}, found {found!r}")
+            text = f"expected a mapping such as {{relu: {{}}}}, found {show_value(found)}"
+            self._problem(path, text)
             return Broken(None)
         kinds = [key for key in found if key in KINDS]
         rest = {key: value for key, value in found.items() if key not in KINDS}
@@ -123,7 +125,9 @@ class _Reader:
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            valid_keys = [*model.model_fields, *also_valid]
+            # what is valid takes time to guess, and only the first mistakes are told
+            told = len(self.problems) <= MAX_TOLD
+            valid_keys = [*model.model_fields, *also_valid] if told else []
             self.problems += (
                 Problem((*path, *place), text) for place, text in sentences(error, valid_keys)
             )

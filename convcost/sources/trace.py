@@ -47,10 +47,11 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
         try:
             with state.kept():
                 return Trace(_run(state, module, args, kwargs, name, real=False), ())
-        except NeedsDataError as error:
-            if any(tensor.is_meta for tensor in state.tensors()):
-                raise
+        except (NeedsDataError, ForwardError) as error:
+            # what only fails without data runs with it, and what fails is told in torch's words
             reason = str(error)
+            if any(tensor.is_meta for tensor in state.tensors()):
+                raise NeedsDataError(reason) from error
         with state.kept_with_data():
             graph = _run(state, module, args, kwargs, name, real=True)
     return Trace(graph, (f"run on data, because a pass without it can't tell: {reason}",))
@@ -77,6 +78,9 @@ def _run(  # noqa: PLR0913
         raise
     except Exception as error:
         raise ForwardError(tracer.failed_at, error) from error
+    finally:
+        for tensor, value in tracer.overwritten:
+            tensor.copy_(value)
     output = next((node for t in _outputs(result) if (node := node_of(t)) is not None), None)
     last = len(tracer.nodes) - 1 if output is None else output
     unused = _unused(state, tracer.used)

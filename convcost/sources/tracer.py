@@ -35,6 +35,14 @@ class Traced(Tensor):
     def device(self) -> torch.device:  # type: ignore[override]  # answered for the real device
         return self.real_device
 
+    @property
+    def is_meta(self) -> bool:  # type: ignore[override]
+        return self.real_device.type == "meta"
+
+    @property
+    def is_cpu(self) -> bool:  # type: ignore[override]
+        return self.real_device.type == "cpu"
+
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Records a node for each op; ``real`` runs every op on data as well."""
@@ -62,6 +70,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
         self._made: dict[int, Parameter] = {}
         self._shadows: dict[int, Traced] = {}
         self._results: Iterator[Tensor] = iter(())
+        self.overwritten: list[tuple[Tensor, Tensor]] = []
+        self._constants: list[Tensor] = []
         self._stack: list[tuple[str, int]] = [("", 0)]
         self._calls = 0
 
@@ -275,14 +285,34 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
         """An op on no tensor of the model: computed for real where small."""
         found = list(tensors_in((args, kwargs)))
         if self.real or (found and sum(map(Tensor.numel, found)) <= SMALL):
-            return func(*args, **kwargs)
+            return self._for_real(func, args, kwargs)
         twins, twin_kwargs = self.without_data(args), self.without_data(kwargs)
         if not found and "device" in _argument_names(func):
             twin_kwargs["device"] = META
         result = func(*twins, **twin_kwargs)
         if not isinstance(result, Tensor) or (not found and result.numel() <= SMALL):
-            return func(*args, **kwargs)
+            return self._for_real(func, args, kwargs)
         return self.emit(Elementwise("constant"), (), tuple(result.shape), twin=result)
+
+    def _for_real(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A constant computed; one of the user's own that is written to is put back afterwards."""
+        if func._schema.is_mutable and args:  # noqa: SLF001  the op's own word
+            target = args[0]
+            known = (*self._constants, *(tensor for tensor, _ in self.overwritten))
+            if isinstance(target, Tensor) and not any(target is other for other in known):
+                self.overwritten.append((target, target.detach().clone()))
+        result = func(*args, **kwargs)
+        self._constants += tensors_in(result)
+        return result
+
+    def as_node(self, x: Tensor) -> Tensor:
+        """A parameter or constant that is used as an input is: a node, so that it has a shape."""
+        if node_of(x) is not None or id(x) in self._shadows:
+            return x
+        if not self.real:
+            return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
+        self._results = iter((x.detach(), *self._results))
+        return self.emit(Elementwise("constant"), (x,), tuple(x.shape))
 
     def without_data(self, value: Any) -> Any:
         """``value`` with each tensor's twin in its place, and each device the twins'."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, show_value
+from convcost.sources.yaml_scalars import SCALARS, TAGS, Loader
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000
 """Values in one file with its aliases followed: more is a mistake, or a 'billion laughs'."""
+MAX_KEY = 60
+"""Characters of a key that are shown."""
+MAX_TOLD = 20
+"""Mistakes of one file that are told; of more, only how many."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -33,19 +37,25 @@ class YamlFile(NamedTuple):
     lines: dict[KeyPath, int]
 
     def error(self, problems: Iterable[Problem], hint: str = "") -> ConvcostError:
-        """One error that tells all problems, in the file's order."""
+        """One error that tells the problems, in the file's order."""
         located = sorted((self.line(p.path), _format_path(p.path), p.text) for p in problems)
         texts = (
             f"{self.name}:{line}: {key}: {text}" if key else f"{self.name}:{line}: {text}"
             for line, key, text in located
         )
-        return ConvcostError("\n".join(dict.fromkeys(texts)), hint)
+        first, more = _first(list(dict.fromkeys(texts)))
+        return ConvcostError("\n".join([*first, *more]), hint)
 
     def line(self, path: KeyPath) -> int:
         """The line of the deepest key on the path that the file has."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
+
+
+def _first(texts: list[str]) -> tuple[list[str], list[str]]:
+    rest = len(texts) - MAX_TOLD
+    return texts[:MAX_TOLD], [f"… and {rest:,} more"] if rest > 0 else []
 
 
 def load_yaml(path: str) -> YamlFile:
@@ -59,7 +69,7 @@ def load_yaml(path: str) -> YamlFile:
 
 def _parse(path: str, text: str) -> YamlFile:
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=Loader)
         return _Plain(path).file(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -95,29 +105,6 @@ def _read(path: str) -> str:
         raise ConvcostError(f"{path}: can't be read: {reason}") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """Resolves plain scalars by the core schema of YAML 1.2.2, section 10.3.2."""
-
-    yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own name and form of a class table
-
-
-_SCALARS = {
-    "null": (r"~|null|Null|NULL|", "~nN\0"),
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    "float": (
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-}
-for _kind, (_pattern, _first) in _SCALARS.items():
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_kind}",
-        re.compile(f"(?:{_pattern})\\Z"),
-        ["" if char == "\0" else char for char in _first],
-    )
-
-
 class _Plain:
     """Turns YAML nodes into plain data."""
 
@@ -139,6 +126,9 @@ class _Plain:
         self._values += 1
         if self._values > MAX_VALUES:
             raise ConvcostError(f"{self._name}: more than {MAX_VALUES:,} values, aliases followed")
+        if node.tag not in TAGS[type(node)]:
+            self._problems.append(Problem(path, f"the tag {show_value(node.tag)} is not allowed"))
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -148,7 +138,7 @@ class _Plain:
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
         data: dict[str, object] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            key = self._key(key_node, path)
             first = self._lines.get((*path, key))
             if key in data:
                 self._problems.append(
@@ -160,30 +150,27 @@ class _Plain:
             data[key] = self._value(value_node, (*path, key))
         return data
 
+    def _key(self, node: yaml.Node, path: KeyPath) -> str:
+        if node.tag in TAGS[yaml.ScalarNode]:
+            return str(node.value)
+        self._problems.append(Problem(path, "a key is plain text"))
+        return "?"
+
     def _scalar(self, node: yaml.Node, path: KeyPath) -> object:
-        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        convert, word, pattern = SCALARS[node.tag]
         try:
-            return _CONVERT[kind](node.value)
-        except KeyError:
-            self._problems.append(Problem(path, f"the tag {node.tag} is not allowed"))
+            if pattern.match(node.value):
+                return convert(node.value)
         except ValueError:
-            self._problems.append(Problem(path, f"{node.value[:40]!r} is not a {kind}"))
+            pass  # an integer of more digits than Python takes
+        self._problems.append(Problem(path, f"expected {word}, found {show_value(node.value)}"))
         return None
 
 
-def _to_int(text: str) -> int:
-    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-
-
-_CONVERT: dict[str, Callable[[str], object]] = {
-    "null": lambda _: None,
-    "bool": lambda text: text.lower() == "true",
-    "int": _to_int,
-    "float": lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
-    "str": str,
-}
-
-
 def _format_path(path: KeyPath) -> str:
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{_short(step)}" for step in path)
     return "".join(steps).removeprefix(".")
+
+
+def _short(key: str) -> str:
+    return key if len(key) <= MAX_KEY else f"{key[: MAX_KEY - 1]}…"

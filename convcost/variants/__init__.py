@@ -6,9 +6,10 @@ text is ``name[:key=value,…]``: ``separable``, ``atrous:rate=4``, ``atrous:rat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, get_type_hints
 
+from convcost.errors import show_value
 from convcost.ops import Conv, Sizes
 from convcost.variants.atrous import atrous
 from convcost.variants.separable import atrous_separable, separable
@@ -25,6 +26,7 @@ VARIANTS: dict[str, Callable[..., Block]] = {
     "atrous_separable": atrous_separable,
 }
 MAX_OPTION = 65_536
+MAX_AXES = 3
 
 
 class Variant(NamedTuple):
@@ -57,6 +59,11 @@ def option_defaults(name: str) -> dict[str, Option]:
     return dict(VARIANTS[name].__kwdefaults__ or {})
 
 
+def is_per_axis(name: str, key: str) -> bool:
+    """Whether an option of a variant may be one number per axis, by its annotation."""
+    return get_type_hints(VARIANTS[name])[key] is not int
+
+
 def parse_variant(entry: object) -> Variant:
     """A variant from its text, or from YAML's ``{name: {option: value}}``.
 
@@ -64,43 +71,63 @@ def parse_variant(entry: object) -> Variant:
         ValueError: with what would be valid.
     """
     if isinstance(entry, str):
-        name, _, rest = entry.partition(":")
-        pairs = (text.partition("=") for text in rest.split(",") if text)
-        return _variant(name, {key.strip(): _parse(value) for key, _, value in pairs})
+        name, colon, rest = entry.partition(":")
+        pairs = [text.partition("=") for text in rest.split(",")] if colon else []
+        return _variant(name, [(key, _parse(value)) for key, _, value in pairs])
     if isinstance(entry, dict) and len(entry) == 1:
         ((name, options),) = entry.items()
         if isinstance(options, dict):
-            return _variant(name, options)
+            return _variant(name, list(options.items()))
     raise ValueError(
-        f"expected a variant, such as separable or {{atrous: {{rate: 2}}}}, found {entry!r}"
+        "expected a variant, such as separable or {atrous: {rate: 2}}, "
+        f"found {show_value(entry)}"
     )
 
 
-def _variant(name: str, given: Mapping[str, object]) -> Variant:
+def _variant(name: str, given: Sequence[tuple[str, object]]) -> Variant:
     if name not in VARIANTS:
-        raise ValueError(f"unknown variant {name!r}; known: {', '.join(VARIANTS)}")
-    options = option_defaults(name)
-    for key in given:
+        raise ValueError(f"unknown variant {show_value(name)}; known: {', '.join(VARIANTS)}")
+    options, seen = option_defaults(name), set[str]()
+    for key, value in given:
         if key not in options:
             valid = ", ".join(options) or "none"
-            raise ValueError(f"{name} has no option {key!r}; its options: {valid}")
-    return Variant(name, {**options, **{k: _option(k, v) for k, v in given.items()}})
+            raise ValueError(f"{name} has no option {show_value(key)}; its options: {valid}")
+        if key in seen:
+            raise ValueError(f"{key} is given twice")
+        seen.add(key)
+        options[key] = _option(name, key, value)
+    return Variant(name, options)
 
 
-def _option(key: str, value: object) -> Option:
-    entries = value if isinstance(value, list | tuple) else [value]
-    sizes = tuple(entry for entry in entries if type(entry) is int and 1 <= entry <= MAX_OPTION)
-    if not sizes or len(sizes) < len(entries):
-        raise ValueError(
-            f"{key} is a whole number from 1 to {MAX_OPTION:,}, or one per axis as in 2x3, "
-            f"found {_text(value)}"
-        )
-    return sizes[0] if entries is not value else sizes
+def _option(name: str, key: str, value: object) -> Option:
+    per_axis = is_per_axis(name, key)
+    if per_axis and isinstance(value, list) and 1 <= len(value) <= MAX_AXES:
+        sizes = tuple(map(_size, value))
+    else:
+        sizes = (_size(value),)
+    if 0 not in sizes:
+        return sizes if isinstance(value, list) else sizes[0]
+    or_each = ", or one per axis as in 2x3" if per_axis else ""
+    found = _text(value) if isinstance(value, list) else value
+    raise ValueError(
+        f"{key} is a whole number from 1 to {MAX_OPTION:,}{or_each}, found {show_value(found)}"
+    )
+
+
+def _size(entry: object) -> int:
+    """A whole number in its range, else 0; ``2.0`` is one, ``true`` is not."""
+    if isinstance(entry, float) and entry.is_integer():
+        entry = int(entry)
+    return entry if type(entry) is int and 1 <= entry <= MAX_OPTION else 0
 
 
 def _parse(text: str) -> object:
-    entries = [int(part) if part.strip().isdecimal() else part for part in text.split("x")]
+    entries = [int(part) if _is_number(part) else part for part in text.split("x")]
     return entries[0] if len(entries) == 1 else entries
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_OPTION))
 
 
 def _text(value: object) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from fnmatch import fnmatchcase
 
-from convcost.errors import ConvcostError, ShapeError
+from convcost.errors import ConvcostError, ShapeError, show_value
 from convcost.graph import Graph, GraphBuilder, Node
 from convcost.ops import Conv
 from convcost.variants import Variant
 
 STEM_CHANNELS = 4
 """A convolution with at most so many input channels reads the image: it is a stem."""
+MAX_NAMES = 12
+"""Names that an error lists."""
 
 
 def convolutions(graph: Graph) -> list[str]:
@@ -31,8 +33,9 @@ def eligible(graph: Graph, only: Sequence[str], keep: Sequence[str]) -> frozense
     names = convolutions(graph)
     for glob in (*only, *keep):
         if not any(fnmatchcase(name, glob) for name in names):
+            some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
             raise ConvcostError(
-                f"no convolution matches {glob!r}", f"convolutions here: {', '.join(names)}"
+                f"no convolution matches {show_value(glob)}", f"convolutions here: {some}"
             )
     chosen = {node.name: conv for node in graph.nodes if (conv := _rewritable(node, only, keep))}
     inner = {name for name, conv in chosen.items() if conv.in_channels > STEM_CHANNELS}
@@ -54,23 +57,36 @@ def rewrite(graph: Graph, variant: Variant, names: Collection[str]) -> Graph:
         ConvcostError: the variant's options don't fit one of them.
     """
     builder = GraphBuilder(graph.name, graph.nodes[0].itemsize)
+    taken = {node.name for node in graph.nodes}
     indexes: list[int] = []
     for node in graph.nodes:
         inputs = tuple(indexes[i] for i in node.inputs)
         if isinstance(node.op, Conv) and node.name in names:
-            indexes.append(_add_block(builder, node, node.op, variant, inputs))
+            indexes.append(_add_block(builder, node, node.op, variant, inputs, taken))
         else:
             indexes.append(builder.copy(node, *inputs))
     return builder.build()
 
 
-def _add_block(
-    builder: GraphBuilder, node: Node, conv: Conv, variant: Variant, inputs: tuple[int, ...]
+def _add_block(  # noqa: PLR0913  what a node's rewrite needs
+    builder: GraphBuilder,
+    node: Node,
+    conv: Conv,
+    variant: Variant,
+    inputs: tuple[int, ...],
+    taken: Container[str],
 ) -> int:
     try:
         for part, op in variant.block(conv):
-            name = f"{node.name}.{part}" if part else node.name
+            name = _free(f"{node.name}.{part}", taken) if part else node.name
             inputs = (builder.add(name, op, *inputs),)
     except ShapeError as error:
         raise ConvcostError(f"{variant} doesn't fit {node.name}: {error}") from None
     return inputs[0]
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """``name``, with underscores where another node has it."""
+    while name in taken:
+        name += "_"
+    return name

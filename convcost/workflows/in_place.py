@@ -34,7 +34,8 @@ def with_latency(
     """
     segments = _segments(layers, measured.segments)
     if not segments:
-        return list(rows)
+        untold = {"latency": unavailable("the calls differ from those of the pass without data")}
+        return [replace(row, values={**row.values, **untold}) for row in rows]
     whole = sum(sum(segment.seconds) for segment in segments)
     timed = []
     for row, group in zip(rows, groups, strict=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -58,7 +60,7 @@ def profile(request: ProfileRequest, notify: Notify = lambda *_: None) -> Report
     notify(f"loading {request.source}", None)
     real = request.measure or request.verify
     loaded = load_model(request.source, request.arguments, request.inputs, real=real)
-    return profile_loaded(loaded, request, notify)
+    return profile_loaded(loaded, request, notify, reload=_for_real(request))
 
 
 def profile_given(
@@ -81,7 +83,7 @@ def profile_given(
     if input is not None:
         given = models.from_module(loaded.module, input)
         loaded = given._replace(name=loaded.name)
-    return profile_loaded(loaded, request)
+    return profile_loaded(loaded, request, reload=_for_real(request))
 
 
 def _where_it_is(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest:
@@ -91,12 +93,27 @@ def _where_it_is(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest
     return request._replace(settings=settings)
 
 
+def _for_real(request: ProfileRequest) -> Callable[[], LoadedModel]:
+    """Loads the model again, with data in its parameters."""
+
+    def reload() -> LoadedModel:
+        from convcost.sources.model import load_model  # noqa: PLC0415
+
+        return load_model(request.source, request.arguments, request.inputs, real=True)
+
+    return reload
+
+
 def profile_loaded(
-    loaded: LoadedModel, request: ProfileRequest, notify: Notify = lambda *_: None
+    loaded: LoadedModel,
+    request: ProfileRequest,
+    notify: Notify = lambda *_: None,
+    *,
+    reload: Callable[[], LoadedModel] | None = None,
 ) -> Report:
-    """The costs of a model that is there."""
+    """The costs of a model that is there; ``reload`` gives it with data, where it has none."""
     notify("tracing", None)
-    loaded, graph, notices = _traced(loaded, request)
+    loaded, graph, notices = _traced(loaded, request.source, reload)
     costs = analyse(graph)
     groups = _groups(graph, request)
     rows = list(rows_of(graph, costs, groups))
@@ -121,18 +138,22 @@ def profile_loaded(
 
 
 def _traced(
-    loaded: LoadedModel, request: ProfileRequest
+    loaded: LoadedModel, source: str, reload: Callable[[], LoadedModel] | None
 ) -> tuple[LoadedModel, Graph, tuple[str, ...]]:
     """The model's graph; one on the meta device is loaded again where the pass needs data."""
     from convcost.sources.forward import NeedsDataError, run_forward  # noqa: PLC0415
 
     try:
-        return loaded, *run_forward(loaded, request.source)
-    except NeedsDataError:
-        from convcost.sources.model import load_model  # noqa: PLC0415
-
-        again = load_model(request.source, request.arguments, request.inputs, real=True)
-        return again, *run_forward(again, request.source)
+        return loaded, *run_forward(loaded, source)
+    except NeedsDataError as error:
+        if reload is None:
+            raise ConvcostError(
+                f"{source}: the model is on the meta device, and its forward needs data: {error}",
+                "give it with real parameters",
+            ) from error
+    # the inputs stay: they may have been given by hand
+    again = reload()._replace(args=loaded.args, kwargs=loaded.kwargs)
+    return again, *run_forward(again, source)
 
 
 def _groups(graph: Graph, request: ProfileRequest) -> list[Group]:
@@ -186,7 +207,7 @@ def _run(
         return None, ()
     from convcost.sources.module_state import ModuleState  # noqa: PLC0415
 
-    with ModuleState(loaded.module).kept():
+    with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr):
         counts = verification(loaded, graph, costs) if request.verify else ()
         measured = _measure(loaded, graph, request.settings, notify) if request.measure else None
     return measured, counts

@@ -7,7 +7,7 @@ from typing import Any
 
 from convcost.sources import spec_schema as layers
 from convcost.sources.saved import report_adapter
-from convcost.variants import MAX_OPTION, VARIANTS, option_defaults
+from convcost.variants import MAX_AXES, MAX_OPTION, VARIANTS, is_per_axis, option_defaults
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -18,22 +18,39 @@ def spec_schema() -> dict[str, Any]:
     schema["properties"]["variants"] = {
         "type": "array",
         "minItems": 1,
-        "items": {"anyOf": [{"type": "string"}, *map(_variant, VARIANTS)]},
+        "items": {"anyOf": [*map(_text, VARIANTS), *map(_mapping, VARIANTS)]},
     }
     return {"$schema": _DIALECT, **schema, "title": "convcost layer spec"}
 
 
 def report_schema() -> dict[str, Any]:
     """The JSON Schema of reports."""
-    return {"$schema": _DIALECT, **report_adapter().json_schema(), "title": "convcost report"}
+    schema = report_adapter().json_schema()
+    # Python may leave it to its default, a file may not
+    schema["required"].append("schema_version")
+    return {"$schema": _DIALECT, **schema, "title": "convcost report"}
 
 
-def _variant(name: str) -> dict[str, Any]:
+def _text(name: str) -> dict[str, Any]:
+    """A variant as text: ``atrous:rate=2x3``."""
+    number = f"(?=[0-9]*[1-9])[0-9]{{1,{len(str(MAX_OPTION))}}}"
+    each = f"(x{number}){{0,{MAX_AXES - 1}}}"
+    keys = option_defaults(name)
+    option = "|".join(f"{key}={number}{each if is_per_axis(name, key) else ''}" for key in keys)
+    options = f"(:({option})(,({option}))*)?" if keys else ""
+    return {"type": "string", "pattern": f"^{name}{options}$"}
+
+
+def _mapping(name: str) -> dict[str, Any]:
+    """A variant as a mapping: ``{atrous: {rate: [2, 3]}}``."""
     one = {"type": "integer", "minimum": 1, "maximum": MAX_OPTION}
-    option = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 3}]}
+    each = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_AXES}
     options = {
         "type": "object",
-        "properties": dict.fromkeys(option_defaults(name), option),
+        "properties": {
+            key: {"anyOf": [one, each]} if is_per_axis(name, key) else one
+            for key in option_defaults(name)
+        },
         "additionalProperties": False,
     }
     return {

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convcost.analyses.receptive_field.axis import UnknownFieldError
 from convcost.analyses.receptive_field.describe import describe
 from convcost.analyses.receptive_field.field import Field
+from convcost.analyses.receptive_field.positions import UnknownFieldError
 from convcost.analyses.receptive_field.rules import RULES
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Input

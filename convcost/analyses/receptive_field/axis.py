@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from functools import partial
 from math import gcd, lcm
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from convcost.analyses.receptive_field.positions import (
     ORIGIN,
     Positions,
+    UnknownFieldError,
     contains,
     shift,
     spread,
@@ -18,10 +20,10 @@ from convcost.analyses.receptive_field.positions import (
 
 MAX_PHASES = 2048
 """More phases than this are not followed: no image has so many different output positions."""
-
-
-class UnknownFieldError(Exception):
-    """The field can't be followed; the text says why."""
+MAX_READS = 2**18
+"""Nor is an op whose phases have more taps than this together."""
+MAX_JUMP = 2**63
+"""Nor a step between outputs that no tensor has room for."""
 
 
 class AxisField(NamedTuple):
@@ -45,13 +47,13 @@ def window(axis: AxisField, kernel_size: int, stride: int, before: int, dilation
     jump, period, phases = axis
     if period == 1 and phases is not None:
         seen = spread(phases[0], dilation * jump, kernel_size)
-        return AxisField(jump * stride, 1, (shift(seen, -before * jump),))
+        return _stepping(jump * stride, (shift(seen, -before * jump),))
 
     def taps(output: int) -> range:
         first = output * stride - before
         return range(first, first + kernel_size * dilation, dilation)
 
-    return gather(axis, stride, 1, taps)
+    return gather(axis, stride, 1, taps, kernel_size)
 
 
 def transposed(
@@ -66,7 +68,7 @@ def transposed(
         offsets = (output + before - t * dilation for t in range(kernel_size))
         return [offset // stride for offset in offsets if offset % stride == 0]
 
-    return gather(axis, 1, stride, taps)
+    return gather(axis, 1, stride, taps, kernel_size)
 
 
 def shift_axis(axis: AxisField, by: int) -> AxisField:
@@ -74,20 +76,27 @@ def shift_axis(axis: AxisField, by: int) -> AxisField:
     return window(axis, kernel_size=1, stride=1, before=-by, dilation=1)
 
 
-def resize(
-    axis: AxisField, size: int, new_size: int, *, mode: str, align_corners: bool
+def resize(  # noqa: PLR0913  what interpolate asks for
+    axis: AxisField,
+    size: int,
+    new_size: int,
+    factor: float | None,
+    *,
+    mode: str,
+    align_corners: bool,
 ) -> AxisField:
     """An interpolation along one axis, as ``torch.nn.functional.interpolate`` samples it."""
-    if size == new_size:
+    if size == new_size and factor in (None, 1):
         return axis
     if align_corners and mode != "nearest":
         step, per = (size - 1, new_size - 1) if new_size > 1 else (1, 1)
         taps = partial(_linear_taps, step, per, 0)
     else:
-        step, per = size, new_size
+        exact = Fraction(factor or 1).limit_denominator(1000)
+        step, per = (exact.denominator, exact.numerator) if factor else (size, new_size)
         taps = partial(_nearest_tap if mode == "nearest" else _linear_taps_centred, step, per)
     common = gcd(step, per)
-    return gather(axis, step // common, per // common, taps)
+    return gather(axis, step // common, per // common, taps, 2)
 
 
 def _nearest_tap(step: int, per: int, output: int) -> range:
@@ -107,7 +116,7 @@ def _linear_taps(step: int, per: int, offset: int, output: int) -> range:
 
 def repeat(axis: AxisField, times: int) -> AxisField:
     """``times`` outputs for each input: pixel shuffle, nearest upsampling."""
-    return gather(axis, 1, times, lambda output: range(output // times, output // times + 1))
+    return gather(axis, 1, times, lambda output: range(output // times, output // times + 1), 1)
 
 
 def adaptive(axis: AxisField, size: int, new_size: int) -> AxisField:
@@ -119,7 +128,7 @@ def adaptive(axis: AxisField, size: int, new_size: int) -> AxisField:
     def taps(output: int) -> range:
         return range(output * size // new_size, -(-(output + 1) * size // new_size))
 
-    return gather(axis, size // common, new_size // common, taps)
+    return gather(axis, size // common, new_size // common, taps, size // new_size + 2)
 
 
 def at_position(axis: AxisField, position: int) -> AxisField:
@@ -130,24 +139,40 @@ def at_position(axis: AxisField, position: int) -> AxisField:
     return AxisField(0, 1, (shift(axis.phases[phase], times * axis.jump),))
 
 
-def gather(axis: AxisField, step: int, per: int, taps: Callable[[int], Iterable[int]]) -> AxisField:
+def gather(
+    axis: AxisField, step: int, per: int, taps: Callable[[int], Iterable[int]], reads: int
+) -> AxisField:
     """Any op along one axis whose ``taps`` repeat: ``taps(o + per) = taps(o) + step``.
 
+    ``reads`` is how many taps an output has at most.
+
     Raises:
-        UnknownFieldError: the result has more than ``MAX_PHASES`` phases.
+        UnknownFieldError: the result has too many phases, taps, holes or too large a step.
     """
     jump, period, phases = axis
     repeats = period // gcd(period, step)
     new_jump, new_period = jump * (step * repeats // period), per * repeats
     if phases is None:
         return AxisField(new_jump, new_period, None)
-    if new_period > MAX_PHASES:
-        raise UnknownFieldError(f"it differs between more than {MAX_PHASES} output positions")
+    _need_few_phases(new_period)
+    if new_period * reads > MAX_READS:
+        raise UnknownFieldError(f"its phases have more than {MAX_READS:,} taps together")
     seen = (
         union(shift(phases[tap % period], tap // period * jump) for tap in taps(output))
         for output in range(new_period)
     )
-    return AxisField(new_jump, new_period, tuple(seen))
+    return _stepping(new_jump, tuple(seen))
+
+
+def _need_few_phases(period: int) -> None:
+    if period > MAX_PHASES:
+        raise UnknownFieldError(f"it differs between more than {MAX_PHASES} output positions")
+
+
+def _stepping(jump: int, phases: tuple[Positions, ...]) -> AxisField:
+    if jump > MAX_JUMP:
+        raise UnknownFieldError(f"its effective stride is more than {MAX_JUMP:,}")
+    return AxisField(jump, len(phases), phases)
 
 
 def covers(outer: AxisField, inner: AxisField) -> bool:
@@ -174,12 +199,14 @@ def aligned(*axes: AxisField) -> list[tuple[Positions, ...]]:
     """The phases of each, repeated to the same count.
 
     Raises:
-        UnknownFieldError: neighbouring outputs are a different step apart in one of them.
+        UnknownFieldError: neighbouring outputs are a different step apart in one of them, or too
+            many of them differ.
     """
     first = axes[0]
     if any(first.jump * axis.period != axis.jump * first.period for axis in axes):
         raise UnknownFieldError("branches of different effective strides are joined")
     common = lcm(*(axis.period for axis in axes))
+    _need_few_phases(common)
     return [_repeated(axis, common) for axis in axes]
 
 

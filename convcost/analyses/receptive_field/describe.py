@@ -11,6 +11,7 @@ from convcost.analyses.receptive_field.axis import AxisField, aligned
 from convcost.analyses.receptive_field.field import Field
 from convcost.analyses.receptive_field.positions import (
     Positions,
+    UnknownFieldError,
     count,
     count_products,
     largest_hole,
@@ -41,6 +42,13 @@ def describe(field: Field | str) -> dict[str, Value]:
         return dict.fromkeys(KEYS, unavailable(field))
     if not field.boxes:
         return dict.fromkeys(KEYS, unavailable("it doesn't depend on the input's positions"))
+    try:
+        return _known(field)
+    except UnknownFieldError as error:
+        return dict.fromkeys(KEYS, unavailable(str(error)))
+
+
+def _known(field: Field) -> dict[str, Value]:
     axes = [_view(boxes) for boxes in zip(*field.boxes, strict=True)]
     seen = [None if axis.parts is None else union(axis.parts) for axis in axes]
     values = (

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+MAX_SPAN = 65_536
+"""A set with holes is followed as far as this; a span without holes is exact at any width."""
+
+
+class UnknownFieldError(Exception):
+    """The field can't be followed; the text says why."""
+
 
 class Positions(NamedTuple):
     """``start + i`` for each set bit i of ``mask``; all ``span`` of them where ``mask`` is None.
@@ -22,7 +29,12 @@ ORIGIN = Positions(0, 1)
 
 
 def bits(positions: Positions) -> int:
-    """The set as bits, relative to its start."""
+    """The set as bits, relative to its start.
+
+    Raises:
+        UnknownFieldError: it is wider than ``MAX_SPAN``.
+    """
+    _need_narrow(positions.span)
     return (1 << positions.span) - 1 if positions.mask is None else positions.mask
 
 
@@ -38,34 +50,54 @@ def shift(positions: Positions, offset: int) -> Positions:
 
 
 def spread(positions: Positions, step: int, times: int) -> Positions:
-    """The Minkowski sum with ``{0, step, …, (times - 1) * step}``."""
-    start, span, mask = positions
-    if times == 1 or not span:
-        return positions
-    wider = span + step * (times - 1)
-    if mask is None and step <= span:
-        return Positions(start, wider)
-    taps, result = 1, bits(positions)
-    while taps < times:
+    """The Minkowski sum with ``{0, step, …, (times - 1) * step}``.
+
+    Raises:
+        UnknownFieldError: it has holes and is wider than ``MAX_SPAN``.
+    """
+    result, taps = positions, 1
+    while taps < times and positions.span:
+        if result.mask is None and step <= result.span:
+            return Positions(result.start, result.span + step * (times - taps))
         more = min(taps, times - taps)
-        result |= result << step * more
+        result = union((result, shift(result, step * more)))
         taps += more
-    return _normal(start, wider, result)
+    return result
 
 
 def union(sets: Iterable[Positions]) -> Positions:
-    """The positions that are in any of the sets."""
+    """The positions that are in any of the sets.
+
+    Raises:
+        UnknownFieldError: the union has holes and is wider than ``MAX_SPAN``.
+    """
     filled = [s for s in sets if s.span]
     if len(filled) < 2:
         return filled[0] if filled else EMPTY
     start = min(s.start for s in filled)
-    end = max(s.start + s.span for s in filled)
-    if any(s.mask is None and s.start == start and s.span == end - start for s in filled):
-        return Positions(start, end - start)
+    span = max(s.start + s.span for s in filled) - start
+    if _end_of_solids(filled, start) == start + span:
+        return Positions(start, span)
+    _need_narrow(span)
     mask = 0
     for s in filled:
         mask |= bits(s) << s.start - start
-    return _normal(start, end - start, mask)
+    return Positions(start, span, None if mask == (1 << span) - 1 else mask)
+
+
+def _end_of_solids(sets: Iterable[Positions], start: int) -> int:
+    """Where the sets without holes, end to end from ``start`` on, leave the first gap."""
+    end = start
+    for s in sorted(s for s in sets if s.mask is None):
+        if s.start > end:
+            break
+        end = max(end, s.start + s.span)
+    return end
+
+
+def _need_narrow(span: int) -> None:
+    if span > MAX_SPAN:
+        raise UnknownFieldError(f"it has holes and spans more than {MAX_SPAN:,} positions")
 
 
 def contains(outer: Positions, inner: Positions) -> bool:
@@ -80,13 +112,31 @@ def contains(outer: Positions, inner: Positions) -> bool:
 
 def largest_hole(positions: Positions) -> int:
     """The longest run of positions inside the span that are not in the set."""
-    if positions.mask is None:
+    holes = bits(positions) ^ (1 << positions.span) - 1 if positions.mask is not None else 0
+    return _longest_run(holes)
+
+
+def _longest_run(ones: int) -> int:
+    """The length of the longest run of ones, from where runs of 1, 2, 4, … start."""
+    if not ones:
         return 0
-    return max(map(len, f"{positions.mask:b}".split("1")))
+    starts, length = [ones], 1
+    while longer := starts[-1] & starts[-1] >> length:
+        starts.append(longer)
+        length *= 2
+    found = starts.pop()
+    for power in reversed(range(len(starts))):
+        if longer := found & starts[power] >> length:
+            found, length = longer, length + 2**power
+    return length
 
 
 def count_products(products: Sequence[Sequence[Positions]]) -> int:
-    """The size of a union of products of sets, one set per axis in each product."""
+    """The size of a union of products of sets, one set per axis in each product.
+
+    Raises:
+        UnknownFieldError: a set of several products is wider than ``MAX_SPAN``.
+    """
     if len(products) == 1 or not products[0]:
         size = 1
         for positions in products[0]:
@@ -104,7 +154,9 @@ def _atoms(sets: Sequence[Positions]) -> list[tuple[int, list[int]]]:
     origin = min(s.start for s in sets)
     atoms: list[tuple[int, list[int]]] = []
     for index, positions in enumerate(sets):
-        rest = bits(positions) << positions.start - origin
+        offset = positions.start - origin
+        _need_narrow(offset + positions.span)
+        rest = bits(positions) << offset
         split = []
         for part, members in atoms:
             split.append((part & rest, [*members, index]))
@@ -112,7 +164,3 @@ def _atoms(sets: Sequence[Positions]) -> list[tuple[int, list[int]]]:
             rest &= ~part
         atoms = [atom for atom in [*split, (rest, [index])] if atom[0]]
     return atoms
-
-
-def _normal(start: int, span: int, mask: int) -> Positions:
-    return Positions(start, span, None if mask == (1 << span) - 1 else mask)

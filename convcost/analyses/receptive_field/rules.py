@@ -9,7 +9,6 @@ from typing import Any
 
 from convcost.analyses.receptive_field.axis import (
     AxisField,
-    UnknownFieldError,
     adaptive,
     at_position,
     repeat,
@@ -26,6 +25,7 @@ from convcost.analyses.receptive_field.field import (
     axes_of,
     unite,
 )
+from convcost.analyses.receptive_field.positions import UnknownFieldError
 from convcost.analyses.receptive_field.reshape import reshape
 from convcost.ops import (
     AdaptivePool,
@@ -86,13 +86,12 @@ def _window(op: Conv | Pool, fields: Fields, _: Shapes) -> Field:
 
 
 def _resize(op: Resize, fields: Fields, shapes: Shapes) -> Field:
-    sizes = zip(shapes[0][-len(op.size) :], op.size, strict=True)
+    factors = op.factors or (None,) * len(op.size)
+    sizes = zip(shapes[0][-len(op.size) :], op.size, factors, strict=True)
+    how = partial(resize, mode=op.mode, align_corners=op.align_corners)
     return _spatially(
         fields[0],
-        [
-            partial(resize, size=old, new_size=new, mode=op.mode, align_corners=op.align_corners)
-            for old, new in sizes
-        ],
+        [partial(how, size=old, new_size=new, factor=factor) for old, new, factor in sizes],
     )
 
 

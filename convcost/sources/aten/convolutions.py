@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from convcost.errors import ShapeError
 from convcost.ops import Conv, Padding, Shape
 from convcost.sources.aten.settings import IntOrInts, both_sides, each, same_padding
 from convcost.sources.tracer import Tracer
@@ -124,6 +125,12 @@ def _deform_conv(
 
 
 def _emit(tracer: Tracer, op: Conv, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if x.dtype is not weight.dtype:
+        raise ShapeError(f"the input is {x.dtype}, the weights are {weight.dtype}")
+    if bias is not None and bias.numel() != op.out_channels:
+        raise ShapeError(f"needs {op.out_channels} biases, found {bias.numel()}")
+    if op.out_channels % op.groups:
+        raise ShapeError(f"groups ({op.groups}) don't divide out_channels ({op.out_channels})")
     before = tuple(x.shape)
     axes = len(op.kernel_size)
     if len(before) == axes + 2:
@@ -131,7 +138,7 @@ def _emit(tracer: Tracer, op: Conv, x: Tensor, weight: Tensor, bias: Tensor | No
     else:
         # torch takes an input without a batch too
         shape = op.output_shape((1, *before))[1:]
-    return tracer.emit(op, (x, weight, bias), shape, like=x)
+    return tracer.emit(op, (tracer.as_node(x), weight, bias), shape, like=x)
 
 
 RULES: dict[str, Callable[..., Any]] = {

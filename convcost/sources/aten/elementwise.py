@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from convcost.errors import ShapeError
 from convcost.ops import Elementwise, Mix, Norm, Op, Shape
 from convcost.sources.aten.settings import all_positive
 from convcost.sources.tracer import Traced, Tracer, tensors_in
@@ -88,10 +89,12 @@ def _batch_norm(
     *__: Any,
 ) -> Tensor:
     shape = tuple(x.shape)
+    for tensor in (weight, bias, running_mean, running_var):
+        if tensor is not None and tensor.numel() != shape[1]:
+            raise ShapeError(f"needs {tensor.numel()} channels, the input has {shape[1]}")
     op: Op = Norm(shape[1], weight is not None)
     if training or running_mean is None:
         op = Mix((0, *range(2, len(shape))), "batch_norm")
-    del running_var
     return tracer.emit(op, (x, weight, bias), shape, like=x)
 
 
@@ -106,6 +109,8 @@ def _layer_norm(
 ) -> Tensor:
     rank = x.dim()
     dims = tuple(range(rank - len(normalized), rank))
+    if list(x.shape[rank - len(normalized) :]) != list(normalized):
+        raise ShapeError(f"normalises {list(normalized)}, the input has {list(x.shape)}")
     bias = bias if isinstance(bias, Tensor) else None
     return tracer.emit(Mix(dims, "layer_norm"), (x, weight, bias), tuple(x.shape), dtype=x.dtype)
 
@@ -113,6 +118,8 @@ def _layer_norm(
 def _norm_over_positions(kind: str) -> Callable[..., Any]:
     def rule(tracer: Tracer, _: Any, x: Tensor, *args: Any, **__: Any) -> Tensor:
         scale = [arg for arg in args if isinstance(arg, Tensor)][:2]
+        if scale and scale[0].numel() != x.shape[1]:
+            raise ShapeError(f"needs {scale[0].numel()} channels, the input has {x.shape[1]}")
         op = Mix(tuple(range(2, x.dim())), kind)
         return tracer.emit(op, (x, *scale), tuple(x.shape), like=x)
 
@@ -131,6 +138,17 @@ def _mix(kind: str) -> Callable[..., Any]:
 
 def _embedding(tracer: Tracer, func: Any, weight: Tensor, indices: Tensor, *args: Any) -> Any:
     return tracer.run_on_twins(func, (weight, indices, *args), {}, Elementwise("embedding"))
+
+
+_SHAPED = ("glu", "complex", "_weight_norm_interface", "polar", "real", "imag")
+"""Ops without torch's tag whose shape torch's own kernel tells."""
+
+
+def _by_kernel(kind: str) -> Callable[..., Any]:
+    def rule(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Any:
+        return tracer.run_on_twins(func, args, kwargs, Elementwise(kind.strip("_")))
+
+    return rule
 
 
 _COPIES = ("to", "_to_copy", "contiguous", "clone", "type_as", "lift_fresh", "float", "half")
@@ -154,6 +172,7 @@ def _fft(tracer: Tracer, func: Any, x: Tensor, dim: list[int], *args: Any) -> An
 RULES: dict[str, Callable[..., Any]] = {
     **{kind: _elementwise(kind) for kind in _POINTWISE},
     **{f"{kind}_": _in_place(kind) for kind in _POINTWISE},
+    **{kind: _by_kernel(kind) for kind in _SHAPED},
     "copy_": _copy_into,
     "zero_": _fill,
     "fill_": _fill,

@@ -18,6 +18,8 @@ def _linear(
 ) -> Tensor:
     # [*, o] = linear([*, i], [o, i])
     shape, features = tuple(x.shape), weight.shape
+    if x.dtype is not weight.dtype:
+        raise ShapeError(f"the input is {x.dtype}, the weights are {weight.dtype}")
     if shape[-1] != features[-1]:
         raise ShapeError(f"needs {features[-1]} features, the input has {shape[-1]}")
     outputs = features[:-1] if len(features) > 1 else ()
@@ -56,7 +58,9 @@ def _product(second: Tensor, contracted: int) -> Op:
 
 def _broadcast(first: Shape, second: Shape) -> Shape:
     length = max(len(first), len(second))
-    padded = ((1,) * (length - len(s)) + s for s in (first, second))
+    padded = [(1,) * (length - len(s)) + s for s in (first, second)]
+    if any(a != b and 1 not in (a, b) for a, b in zip(*padded, strict=True)):
+        raise ShapeError(f"can't multiply batches of {list(first)} and {list(second)}")
     return tuple(b if a == 1 else a for a, b in zip(*padded, strict=True))
 
 
@@ -64,10 +68,24 @@ def _attention(
     tracer: Tracer, _: Any, query: Tensor, key: Tensor, value: Tensor, *__: Any, **___: Any
 ) -> Tensor:
     # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v])
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        shapes = [list(tensor.shape) for tensor in (query, key, value)]
+        raise ShapeError(f"query, key and value don't fit: {shapes}")
     shape = (*query.shape[:-1], value.shape[-1])
     scores = prod(query.shape[:-1]) * key.shape[-2]
     op = Attention(scores * (query.shape[-1] + value.shape[-1]))
     return tracer.emit(op, (query, key, value), shape, like=query)
+
+
+def _rnn_layer(  # one layer of an LSTM, one direction
+    tracer: Tracer, func: Any, x: Tensor, weight: Tensor, *args: Any, **kwargs: Any
+) -> Any:
+    # per step: [n, 4 h] = [n, i] [i, 4 h] + [n, h] [h, 4 h]
+    gates, features = weight.shape
+    hidden = gates // 4
+    steps = prod(x.shape[:-1])
+    op = Attention(steps * gates * (features + hidden), "lstm")
+    return tracer.run_on_twins(func, (x, weight, *args), kwargs, op)
 
 
 RULES: dict[str, Callable[..., Any]] = {
@@ -77,6 +95,8 @@ RULES: dict[str, Callable[..., Any]] = {
     "bmm": _matmul,
     "mv": _matmul,
     "dot": _matmul,
+    "vdot": _matmul,
+    "mkldnn_rnn_layer": _rnn_layer,
     "addmm": _addmm,
     "baddbmm": _addmm,
     "scaled_dot_product_attention": _attention,

@@ -21,7 +21,8 @@ index index_put masked_select grid_sampler grid_sampler_2d grid_sampler_3d col2i
 affine_grid_generator as_strided masked_scatter take put meshgrid cartesian_prod diag_embed
 select_scatter slice_scatter bincount one_hot searchsorted bucketize nonzero cdist
 torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align torchvision::ps_roi_pool
-torchvision::nms
+torchvision::nms max_unpool2d max_unpool3d _embedding_bag embedding_bag fractional_max_pool2d
+fractional_max_pool3d
 """.split()
 
 

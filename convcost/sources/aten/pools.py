@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from convcost.errors import ShapeError
 from convcost.ops import AdaptivePool, Op, Pad, PixelShuffle, Pool, Resize, Shape, Unfold
 from convcost.sources.aten.settings import IntOrInts, both_sides, each
 from convcost.sources.tracer import Tracer
@@ -56,6 +57,8 @@ def _batched(output_shape: Callable[[Shape], Shape], x: Tensor, axes: int) -> Sh
 def _adaptive(kind: str, axes: int, *, indices: bool = False) -> Callable[..., Any]:
     def rule(tracer: Tracer, func: Any, x: Tensor, size: IntOrInts) -> Any:
         op = AdaptivePool(each(size, axes), kind)
+        if x.dim() < axes + 1:
+            raise ShapeError(f"needs {axes} spatial axes, found {list(x.shape)}")
         if indices:
             return tracer.run_on_twins(func, (x, size), {}, op)
         return tracer.emit(op, (x,), (*x.shape[:-axes], *op.size), like=x)
@@ -73,10 +76,13 @@ def _upsample(mode: str, *, has_corners: bool) -> Callable[..., Any]:
         **kwargs: Any,
     ) -> Tensor:
         corners = bool(kwargs.get("align_corners", rest[0] if rest and has_corners else False))
+        last = kwargs.get("scale_factors", rest[-1] if rest else None)
+        # torch samples by the factor itself where there is one, not by the ratio of the sizes
+        factors = tuple(last) if isinstance(last, list | tuple) else None
         if size is None:
-            factors: Sequence[float] = kwargs.get("scale_factors", rest[-1:] and rest[-1])
-            size = [int(n * factor) for n, factor in zip(x.shape[2:], factors, strict=True)]
-        op = Resize(tuple(size), mode, corners)
+            pairs = zip(x.shape[2:], factors or (), strict=True)
+            size = [int(n * factor) for n, factor in pairs]
+        op = Resize(tuple(size), mode, corners, factors)
         return tracer.emit(op, (x,), (*x.shape[:2], *size), like=x)
 
     return rule
@@ -101,6 +107,8 @@ def _pad(
 def _pixel_shuffle(tracer: Tracer, _: Any, x: Tensor, factor: int) -> Tensor:
     # [*, c, h r, w r] = pixel_shuffle([*, c r², h, w])
     *batch, channels, height, width = x.shape
+    if channels % factor**2:
+        raise ShapeError(f"needs a multiple of {factor**2} channels, found {channels}")
     shape = (*batch, channels // factor**2, height * factor, width * factor)
     return tracer.emit(PixelShuffle(factor, upscale=True), (x,), shape, dtype=x.dtype)
 
@@ -108,6 +116,8 @@ def _pixel_shuffle(tracer: Tracer, _: Any, x: Tensor, factor: int) -> Tensor:
 def _pixel_unshuffle(tracer: Tracer, _: Any, x: Tensor, factor: int) -> Tensor:
     # [*, c r², h, w] = pixel_unshuffle([*, c, h r, w r])
     *batch, channels, height, width = x.shape
+    if height % factor or width % factor:
+        raise ShapeError(f"needs multiples of {factor}, found {height}×{width}")
     shape = (*batch, channels * factor**2, height // factor, width // factor)
     op = PixelShuffle(factor, upscale=False, kind="pixel_unshuffle")
     return tracer.emit(op, (x,), shape, dtype=x.dtype)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convcost.ops import Elementwise, Expand, Op, Permute, Rearrange, Reshape, Select, Slice
 from convcost.sources.aten.settings import positive
-from convcost.sources.tracer import Tracer
+from convcost.sources.tracer import Traced, Tracer
 
 _RESHAPES = """
 view reshape flatten unflatten _unsafe_view squeeze unsqueeze view_as reshape_as _reshape_alias
@@ -150,6 +150,32 @@ def _parts(
     return func(tracer.twin(x), *args, **kwargs)
 
 
+def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A view that the tensor itself becomes: ``squeeze_``, ``transpose_``."""
+
+    def become(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if tracer.real or type(x) is not Traced:
+            return rule(tracer, func, x, *args, **kwargs)  # type: ignore[no-any-return]
+        alias = x.twin.view_as(x.twin)
+        view = rule(tracer, _Applied(func, alias), x, *args, **kwargs)
+        func(x, *args, **kwargs)
+        x.twin, x.node = view.twin, view.node
+        return x
+
+    return become
+
+
+class _Applied:
+    """An in-place view op that leaves the shared twin alone and works on an alias of it."""
+
+    def __init__(self, func: Any, alias: Tensor) -> None:
+        self._func, self._alias = func, alias
+        self._schema = func._schema  # noqa: SLF001  the op's own word
+
+    def __call__(self, _: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return self._func(self._alias, *args, **kwargs)
+
+
 _SPLITS = (
     "split",
     "split_with_sizes",
@@ -183,7 +209,10 @@ _VIEWS: dict[str, Callable[..., Any]] = {
     "alias": _same,
 }
 
+_BECOMING = ("squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims")
+
 RULES: dict[str, Callable[..., Any]] = {
     **{kind: _as_made(rule) for kind, rule in _VIEWS.items()},
+    **{f"{kind}_": _in_place(_VIEWS[kind]) for kind in _BECOMING},
     "repeat": _repeat,
 }

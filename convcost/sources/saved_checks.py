@@ -1,0 +1,108 @@
+"""What a saved report must hold beyond its types, so that every format can show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+from convcost.report import METRICS, Report, Row, Value
+
+SMALLEST, LARGEST = 1e-30, 1e60
+"""The sane sizes of a number that isn't 0."""
+
+_NEEDED_IN_ROWS = {
+    "compare": (
+        "convolutions",
+        "rewritten",
+        "receptive_field",
+        "receptive_field_density",
+        "multiplications",
+        "multiplications_ratio",
+    ),
+    "profile": (),
+}
+_NEEDED_IN_VERIFICATION = (
+    "multiplications",
+    "fvcore_multiplications",
+    "flop_counter_multiplications",
+)
+_NEEDED_WITH: Mapping[str, Sequence[str]] = {
+    "latency_ratio": ("latency", "verdict"),
+    "fvcore_multiplications": ("multiplications",),
+}
+_KNOWN = ("multiplications", "latency_ratio", "verdict")
+"""In a comparison these aren't unavailable."""
+_ENVIRONMENT_OF_A_RUN = ("device", "threads", "dtype", "memory_format", "torch", "rounds")
+_WORDS = ("word", "positions")
+_OF_SEVERAL_LINES = ("message", "reason", "notices")
+
+
+def data_mistakes(data: object, place: str = "", key: str = "") -> Iterator[str]:
+    """Texts that would steer a terminal and numbers that nothing has, anywhere in the JSON."""
+    if isinstance(data, dict):
+        for name, entry in data.items():
+            yield from data_mistakes(name, place)
+            yield from data_mistakes(entry, f"{place}.{name}".lstrip("."), name)
+    elif isinstance(data, list):
+        for index, entry in enumerate(data):
+            yield from data_mistakes(entry, f"{place}.{index}", key)
+    elif isinstance(data, str):
+        text = data.replace("\n", "") if key in _OF_SEVERAL_LINES else data
+        if not text.isprintable():
+            yield f"{place}: not printable"
+    elif isinstance(data, int | float) and data and not SMALLEST <= abs(data) <= LARGEST:
+        yield f"{place}: a number beyond all measure"
+
+
+def report_mistakes(report: Report) -> Iterator[str]:
+    """What is missing, and values that are none of their metric."""
+    if not report.rows:
+        yield "rows: none"
+    tables = {"rows": report.rows, "layers": report.layers, "verification": report.verification}
+    needed = {
+        "rows": _NEEDED_IN_ROWS[report.kind],
+        "verification": _NEEDED_IN_VERIFICATION,
+    }
+    for table, rows in tables.items():
+        for index, row in enumerate(rows):
+            mistakes = chain(_missing(row, needed.get(table, ())), _misfits(row.values))
+            yield from (f"{table}.{index}.values.{text}" for text in mistakes)
+    yield from (f"totals.{text}" for text in _misfits(report.totals))
+    yield from _environment_mistakes(report.environment)
+    if report.kind == "compare":
+        yield from _comparison_mistakes(report.rows)
+
+
+def _missing(row: Row, needed: Sequence[str]) -> Iterator[str]:
+    with_others = (keys for key, keys in _NEEDED_WITH.items() if key in row.values)
+    for key in (*needed, *chain.from_iterable(with_others)):
+        if key not in row.values:
+            yield f"{key}: missing"
+
+
+def _misfits(values: Mapping[str, Value]) -> Iterator[str]:
+    for key, value in values.items():
+        unit = METRICS[key].unit if key in METRICS else "word"
+        if (value.value is None) is not (value.status == "unavailable"):
+            yield f"{key}: {value.status}, but its value is {value.value}"
+        elif unit not in _WORDS and isinstance(value.value, str | tuple):
+            yield f"{key}: not a number"
+        elif unit == "factor" and isinstance(value.value, int | float) and value.value <= 0:
+            yield f"{key}: not above 0"
+
+
+def _environment_mistakes(environment: Mapping[str, object]) -> Iterator[str]:
+    if "processor" in environment:
+        missing = (key for key in _ENVIRONMENT_OF_A_RUN if key not in environment)
+        yield from (f"environment.{key}: missing" for key in missing)
+    if not isinstance(environment.get("delta"), int | float | None):
+        yield "environment.delta: not a number"
+
+
+def _comparison_mistakes(rows: Sequence[Row]) -> Iterator[str]:
+    for index, row in enumerate(rows):
+        for key in _KNOWN:
+            if key in row.values and row.values[key].value is None:
+                yield f"rows.{index}.values.{key}: unavailable"
+    if len({"latency" in row.values for row in rows}) > 1:
+        yield "rows: only some have a latency"
