@@ -367,7 +367,12 @@ def test_shares_add_up_however_rows_are_shown(
     options = ("--input", "1x3x8x8", "--seconds", "0.1", "--threads", "1", "--format", "json")
     found = json.loads(ran_well(source, *options, *rows))
     shares = [row["values"].get("latency_share", {"value": 0})["value"] for row in found["rows"]]
-    assert abs(sum(shares) - 1) <= 1e-9
+    if model == "attention":
+        # torch's fast path calls no inner module: each row says why it has no time
+        reasons = {row["values"]["latency"].get("reason", "") for row in found["rows"]}
+        assert reasons == {"the calls differ from those of the pass without data"}
+    else:
+        assert abs(sum(shares) - 1) <= 1e-9
     for key in SUMMED:
         total = sum(row["values"][key]["value"] for row in found["rows"])
         assert total == found["totals"][key]["value"], key
@@ -389,7 +394,7 @@ def line_of(folder: Path, text: str, name: str = "net.py") -> int:
 
 
 WRONG_INPUTS = [
-    ("1x5x8x8", "stem.0", "needs 3 input channels, found 5"),
+    ("1x5x8x8", "stem.0", "to have 3 channels, but got 5 channels"),
     ("1x3x8x8x8", "stem.0", ""),
     ("3x8", "stem.0", ""),
     ("1x3x2x2", "stem.0", ""),

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from convcost.errors import ShapeError, show_value
 from convcost.graph import GraphBuilder
 from convcost.ops import Shape
-from convcost.sources.kinds import KINDS, NoSettings
+from convcost.sources.kind_settings import NoSettings
+from convcost.sources.kinds import KINDS
 from convcost.sources.yaml_file import KeyPath, Problem
 
 MAX_LAYERS = 100_000

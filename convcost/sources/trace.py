@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from convcost.graph import Graph, Node, Parameter
 from convcost.ops import Unused
@@ -50,6 +51,8 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
         except (NeedsDataError, ForwardError) as error:
             # what only fails without data runs with it, and what fails is told in torch's words
             reason = str(error)
+            if any(is_lazy(tensor) for tensor in state.tensors()):
+                raise
             if any(tensor.is_meta for tensor in state.tensors()):
                 raise NeedsDataError(reason) from error
         with state.kept_with_data():

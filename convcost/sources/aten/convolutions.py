@@ -34,7 +34,7 @@ def _conv(
         shape[0],
         kernel,
         each(stride, axes),
-        _pads(padding, kernel, rates),
+        _pads(padding, kernel, rates, each(stride, axes)),
         rates,
         groups,
         bias is not None,
@@ -42,7 +42,9 @@ def _conv(
     return _emit(tracer, op, x, weight, bias)
 
 
-def _pads(padding: IntOrInts | str, kernel: Shape, dilation: Shape) -> Padding:
+def _pads(padding: IntOrInts | str, kernel: Shape, dilation: Shape, stride: Shape) -> Padding:
+    if padding == "same" and any(step != 1 for step in stride):
+        raise ShapeError("padding='same' is not for strided convolutions")
     if padding == "same":
         return same_padding(kernel, dilation)
     if isinstance(padding, str):
@@ -65,6 +67,9 @@ def _conv_transpose(
     # [n, o, *spatial] = conv_transpose([n, i, *spatial], [i, o / groups, *kernel])
     shape = tuple(weight.shape)
     axes = len(shape) - 2
+    limits = zip(each(output_padding, axes), each(stride, axes), each(dilation, axes), strict=True)
+    if any(extra >= max(step, rate) for extra, step, rate in limits):
+        raise ShapeError("output_padding must be smaller than the stride or the dilation")
     op = Conv(
         shape[0],
         shape[1] * groups,

@@ -53,13 +53,22 @@ def _in_place(kind: str) -> Callable[..., Any]:
     op = Elementwise(kind)
 
     def rule(tracer: Tracer, _: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return tracer.write(op, x, [x, *tensors_in((args, kwargs))])
+        others = list(tensors_in((args, kwargs)))
+        _need_fit(x, others)
+        return tracer.write(op, x, [x, *others])
 
     return rule
 
 
 def _copy_into(tracer: Tracer, _: Any, x: Tensor, source: Tensor, *__: Any) -> Tensor:
+    _need_fit(x, [source])
     return tracer.write(Elementwise("copy"), x, [source])
+
+
+def _need_fit(x: Tensor, others: list[Tensor]) -> None:
+    for other in others:
+        if not _fits(other.shape, x.shape):
+            raise ShapeError(f"can't write {list(other.shape)} into {list(x.shape)}")
 
 
 def _fill(tracer: Tracer, _: Any, x: Tensor, *__: Any, **___: Any) -> Tensor:
@@ -140,7 +149,7 @@ def _embedding(tracer: Tracer, func: Any, weight: Tensor, indices: Tensor, *args
     return tracer.run_on_twins(func, (weight, indices, *args), {}, Elementwise("embedding"))
 
 
-_SHAPED = ("glu", "complex", "_weight_norm_interface", "polar", "real", "imag")
+_SHAPED = ("glu", "complex", "_weight_norm_interface", "polar", "real", "imag", "renorm")
 """Ops without torch's tag whose shape torch's own kernel tells."""
 
 

@@ -23,6 +23,8 @@ def _linear(
     if shape[-1] != features[-1]:
         raise ShapeError(f"needs {features[-1]} features, the input has {shape[-1]}")
     outputs = features[:-1] if len(features) > 1 else ()
+    if bias is not None and bias.numel() not in (1, prod(outputs)):
+        raise ShapeError(f"needs {prod(outputs)} biases, found {bias.numel()}")
     op = Linear(features[-1], prod(outputs), bias is not None)
     return tracer.emit(op, (x, weight, bias), (*shape[:-1], *outputs), dtype=x.dtype)
 
@@ -31,8 +33,8 @@ def _matmul(tracer: Tracer, _: Any, first: Tensor, second: Tensor, *__: Any) -> 
     # [*, n, m] = matmul([*, n, k], [*, k, m])
     a, b = tuple(first.shape), tuple(second.shape)
     contracted = b[-2] if len(b) > 1 else b[0]
-    if a[-1] != contracted:
-        raise ShapeError(f"can't multiply {list(a)} by {list(b)}")
+    if a[-1] != contracted or first.dtype is not second.dtype:
+        raise _cant_multiply(first, second)
     rows = a[-2:-1] if len(a) > 1 else ()
     columns = b[-1:] if len(b) > 1 else ()
     shape = (*_broadcast(a[:-2], b[:-2]), *rows, *columns)
@@ -45,8 +47,30 @@ def _addmm(
     # [*, n, m] = bias + matmul([*, n, k], [*, k, m])
     del func
     shape = (*first.shape[:-1], second.shape[-1])
+    fits = len(bias.shape) <= len(shape) and all(
+        size in (1, wanted)
+        for size, wanted in zip(reversed(bias.shape), reversed(shape), strict=False)
+    )
+    if first.shape[-1] != second.shape[-2] or not fits:
+        raise _cant_multiply(first, second)
     op = _product(second, first.shape[-1])
     return tracer.emit(op, (first, second, bias), shape, dtype=first.dtype)
+
+
+def _strict(rank: int) -> Callable[..., Any]:
+    """A product of tensors of just this rank, with the same batch."""
+
+    def rule(tracer: Tracer, func: Any, first: Tensor, second: Tensor) -> Tensor:
+        if first.dim() != rank or second.dim() != rank or first.shape[:-2] != second.shape[:-2]:
+            raise _cant_multiply(first, second)
+        return _matmul(tracer, func, first, second)
+
+    return rule
+
+
+def _cant_multiply(first: Tensor, second: Tensor) -> ShapeError:
+    sides = (f"{list(side.shape)} ({side.dtype})" for side in (first, second))
+    return ShapeError(f"can't multiply {' by '.join(sides)}")
 
 
 def _product(second: Tensor, contracted: int) -> Op:
@@ -91,8 +115,8 @@ def _rnn_layer(  # one layer of an LSTM, one direction
 RULES: dict[str, Callable[..., Any]] = {
     "linear": _linear,
     "matmul": _matmul,
-    "mm": _matmul,
-    "bmm": _matmul,
+    "mm": _strict(2),
+    "bmm": _strict(3),
     "mv": _matmul,
     "dot": _matmul,
     "vdot": _matmul,

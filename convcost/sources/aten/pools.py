@@ -37,6 +37,8 @@ def _pool(kind: str, axes: int, *, indices: bool = False) -> Callable[..., Any]:
             each(kwargs.get("dilation", dilation), axes),
             bool(kwargs.get("ceil_mode", ceil_mode)),
         )
+        if any(2 * pad[0] > size for pad, size in zip(op.padding, kernel, strict=True)):
+            raise ShapeError("the padding is more than half the kernel")
         if indices:
             return tracer.run_on_twins(func, (x, kernel, op.stride, *_pool_rest(op)), {}, op)
         return tracer.emit(op, (x,), _batched(op.output_shape, x, axes), like=x)
@@ -100,6 +102,8 @@ def _pad(
     sides = tuple((pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2))
     op = Pad(sides, mode if isinstance(mode, str) else "constant")
     kept = x.dim() - len(sides)
+    if op.mode != "constant" or kept < 0:
+        _batched(op.output_shape, x, len(sides))
     sizes = (n + sum(side) for n, side in zip(x.shape[kept:], sides, strict=True))
     return tracer.emit(op, (x,), (*x.shape[:kept], *sizes), dtype=x.dtype)
 
