@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from convcost._version import __version__
 from convcost.errors import ConvcostError
+
+# imported here and not in render(): it would put the package of that name in the function's place
+from convcost.render import render as _render
 from convcost.report import Finding, Report, Row, Value
 
 if TYPE_CHECKING:
@@ -109,9 +112,7 @@ def profile(  # noqa: PLR0913  the command's own options
 
 def render(report: Report, format: str = "table") -> str:  # noqa: A002  the option's name
     """``report`` as text: ``table``, ``json``, ``csv`` or ``markdown``."""
-    from convcost.render import render as run  # noqa: PLC0415
-
-    return run(report, format)
+    return _render(report, format)
 
 
 def load(path: str) -> Report:

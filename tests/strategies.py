@@ -466,7 +466,7 @@ def _settings(op: Op) -> dict[str, object]:
     if isinstance(op, Linear):
         return {"out_features": op.out_features, "bias": op.bias}
     if isinstance(op, Resize | Pad):
-        return {k: v for k, v in op._asdict().items() if k != "kind"}
+        return {k: v for k, v in op._asdict().items() if k not in ("kind", "factors")}
     return {}
 
 

@@ -59,9 +59,11 @@ def test_the_readmes_commands_run(folder_has: str, tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert yaml.safe_load(example)["name"] == "aspp"
     (tmp_path / folder_has).write_text(example, encoding="utf-8")
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    for folder in ("configs", "examples"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     for line in readme_commands():
-        quick = " --seconds 0.1" if "compare" in line and "--no-measure" not in line else ""
+        runs = line.startswith(("convcost compare", "convcost profile"))
+        quick = " --seconds 0.1" if runs and "--no-measure" not in line else ""
         command = f"{sys.executable} -m {line}{quick}"
         result = subprocess.run(
             command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False

@@ -26,6 +26,7 @@ from convcost.measure.modules import build_module, has_string_padding
 from convcost.measure.second_count import count_with_fvcore
 from convcost.ops import Concat, Conv, Elementwise, Flatten, GlobalPool, Linear, Resize
 from convcost.report import Report, Value
+from convcost.sources.saved import report_adapter
 from convcost.sources.spec import load_spec
 from convcost.variants import Variant, parse_variant
 from convcost.variants.rewrite import rewrite
@@ -129,7 +130,7 @@ def assert_field_is_what_is_seen(graph: Graph, axis: int) -> None:
     start = oracle.start(middle, repeat)
     found = values["receptive_field_start"]
     # along another axis output 0 may see nothing: then it has no start at all
-    assert start is None or found.reason == "output 0 sees nothing" or entry(found, axis) == start
+    assert start is None or found is None or entry(found, axis) == start
     if len(graph.nodes[0].shape) == 3:
         density = len(widest[0]) / oracle.span(widest[0])
         assert values["receptive_field_density"] == density
@@ -329,10 +330,12 @@ def test_a_comparison_survives_its_json(
 
 @given(strategies.reports())
 @law(100)
-def test_a_report_survives_its_json(
-    tmp_path_factory: pytest.TempPathFactory, report: Report
-) -> None:
-    assert saved_and_loaded(report, tmp_path_factory) == report
+def test_a_report_survives_its_json(report: Report) -> None:
+    # not through load, which also refuses what no command says
+    text = report.to_json()
+    read = report_adapter().validate_json(text, strict=True)
+    assert read == report
+    assert read.to_json() == text
 
 
 def saved_and_loaded(report: Report, folders: pytest.TempPathFactory) -> Report:

@@ -23,6 +23,10 @@ class Clock(Protocol):
         """The seconds that ``times`` calls take, one after the other."""
         ...
 
+
+class MarkingClock(Clock, Protocol):
+    """A clock that can also tell the parts of a pass."""
+
     def mark(self) -> Any:
         """A mark in the device's time, at almost no cost."""
         ...
@@ -72,6 +76,6 @@ class EventClock:
         return [before.elapsed_time(after) / 1e3 for before, after in pairwise(marks)]
 
 
-def clock_for(device: torch.device) -> Clock:
+def clock_for(device: torch.device) -> MarkingClock:
     """The clock that fits ``device``."""
     return HostClock() if device.type == "cpu" else EventClock(device)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from convcost.measure.clocks import Clock, clock_for
+from convcost.measure.clocks import MarkingClock, clock_for
 from convcost.measure.execute import torch_errors
 from convcost.measure.intervals import Estimate, estimate
 from convcost.measure.machine import find_device, processor_name, settled
@@ -115,7 +115,7 @@ def _with_data(value: Any, device: torch.device) -> Any:
 class _Stopwatch:
     """Marks the clock at the start and the end of each call of some modules."""
 
-    def __init__(self, module: nn.Module, calls: Sequence[str], clock: Clock) -> None:
+    def __init__(self, module: nn.Module, calls: Sequence[str], clock: MarkingClock) -> None:
         self._module = module
         self._expected = list(calls)
         self._modules = {path: module.get_submodule(path) for path in calls}

@@ -101,12 +101,12 @@ def _variant(name: str, given: Sequence[tuple[str, object]]) -> Variant:
 
 def _option(name: str, key: str, value: object) -> Option:
     per_axis = is_per_axis(name, key)
-    if per_axis and isinstance(value, list) and 1 <= len(value) <= MAX_AXES:
+    if per_axis and isinstance(value, list | tuple) and 1 <= len(value) <= MAX_AXES:
         sizes = tuple(map(_size, value))
     else:
         sizes = (_size(value),)
     if 0 not in sizes:
-        return sizes if isinstance(value, list) else sizes[0]
+        return sizes if len(sizes) > 1 else sizes[0]
     or_each = ", or one per axis as in 2x3" if per_axis else ""
     found = _text(value) if isinstance(value, list) else value
     raise ValueError(
