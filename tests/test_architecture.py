@@ -32,6 +32,8 @@ TORCH_FILES = {
         "module_state",
         "trace",
         "tracer",
+        "traced",
+        "recorder",
         "user_code",
         "find_model",
         "python_file",

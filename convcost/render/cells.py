@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from convcost.ops import format_shape
@@ -25,9 +25,6 @@ _UNITS: dict[Unit, Callable[[float], str]] = {
     "factor": format_factor,
     "intensity": format_digits,
 }
-
-
-_NONE = Value("exact", 0)
 
 
 def _number(size: float | str) -> str:
@@ -121,54 +118,6 @@ def _exactly(key: str, row: Row) -> str:
     return f"{number(value):,}" if value.value is not None else "?"
 
 
-def footnotes(report: Report) -> Iterator[str]:
-    """How the numbers came about, in one line, and the meaning of the marks that are used."""
-    env = report.environment
-    if "processor" in env:
-        yield (
-            f"{env['processor']}, {env['device']}, {env['threads']} threads, {env['dtype']}, "
-            f"{env['memory_format']}, torch {env['torch']}; {env['rounds']} rounds, "
-            "99 % intervals in brackets"
-        )
-    yield from _differences(report)
-    marks = {_mark(row) for row in report.rows}
-    if report.kind == "profile":
-        yield from _profile_notes(report)
-    if "✓" in marks:
-        yield "✓ fvcore counts the same"
-    for row in report.rows:
-        second = row.values.get("fvcore_multiplications")
-        if second is not None and second.reason:
-            yield f"≠ {row.variant}: {second.reason}"
-
-
-def _differences(report: Report) -> Iterator[str]:
-    """Why the second counts differ from ours."""
-    reasons = (
-        f"{row.name}: {value.reason}"
-        for row in report.verification[:-1]
-        for value in row.values.values()
-        if value.reason
-    )
-    yield from dict.fromkeys(reasons)
-
-
-def _profile_notes(report: Report) -> Iterator[str]:
-    """What a reader of the layers must know: unknown values, and what the clock itself costs."""
-    reasons = (
-        f"{METRICS[key].label} {sign} {row.name}: {value.reason}"
-        for row in [*report.rows, Row("total", "", "", "", (), report.totals)]
-        for key, sign in (("receptive_field", "of"), ("multiplications", "of"))
-        if (value := row.values.get(key)) and value.status != "exact" and row.name == "total"
-    )
-    yield from reasons
-    if any(row.values.get("latency", _NONE).value is None for row in report.rows[1:]):
-        yield "a row without a latency ran in the time of a row above it"
-    cost = report.totals.get("instrument_ratio")
-    if cost is not None and cost.value is not None:
-        yield f"a pass with the layers' clocks takes {format_factor(number(cost))} of a plain pass"
-
-
 def _plain(key: str) -> Column:
     return Column(METRICS[key].label, lambda row: Cell(_value(key, row)))
 
@@ -205,10 +154,11 @@ def _field(row: Row) -> Cell:
 
 def _multiplications(row: Row) -> Cell:
     text = format_value("multiplications", row.values["multiplications"])
-    return Cell(f"{text} {_mark(row)}".rstrip())
+    return Cell(f"{text} {mark(row)}".rstrip())
 
 
-def _mark(row: Row) -> str:
+def mark(row: Row) -> str:
+    """Whether fvcore's count is ours: a quiet sign, or nothing where it didn't count."""
     second = row.values.get("fvcore_multiplications")
     if second is None:
         return ""

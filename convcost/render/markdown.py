@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from convcost.render.cells import footnotes
+from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
 from convcost.report import Report

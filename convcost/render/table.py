@@ -10,7 +10,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from convcost.render.cells import Column, footnotes
+from convcost.render.cells import Column
+from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
 from convcost.report import METRICS, Report, Row

@@ -15,7 +15,8 @@ from convcost.graph import Graph, Node, Parameter
 from convcost.ops import Unused
 from convcost.sources.aten import RULES
 from convcost.sources.module_state import ModuleState
-from convcost.sources.tracer import NeedsDataError, Tracer, node_of, tensors_in
+from convcost.sources.traced import node_of, tensors_in
+from convcost.sources.tracer import NeedsDataError, Tracer
 
 
 class Trace(NamedTuple):

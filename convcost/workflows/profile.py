@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from convcost.analyses import Costs, analyse
@@ -13,7 +12,8 @@ from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.measure.settings import Device, Settings
 from convcost.ops import Input, Shape
-from convcost.report import METRICS, Report, Row, Value
+from convcost.report import Report, Row
+from convcost.workflows.choose import choose
 from convcost.workflows.environment import environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
@@ -128,7 +128,7 @@ def profile_loaded(
         source=request.source,
         input=tuple(node.shape for node in graph.nodes if isinstance(node.op, Input)),
         environment=environment(request.settings, measured and measured.environment),
-        rows=tuple(_chosen(rows, request)),
+        rows=tuple(choose(rows, request.glob, request.sort, request.top)),
         totals=totals,
         verification=counts,
         findings=tuple(verification_findings(counts)),
@@ -168,35 +168,6 @@ def _layers(graph: Graph) -> list[Group]:
     """What takes time: every layer but the inputs."""
     groups = layer_groups(graph)
     return [group for group in groups if not isinstance(graph.nodes[group.nodes[0]].op, Input)]
-
-
-def _chosen(rows: Sequence[Row], request: ProfileRequest) -> list[Row]:
-    """The rows that were asked for, in the order that was asked for.
-
-    Raises:
-        ConvcostError: no row has the name, or there is no such metric.
-    """
-    chosen = list(rows)
-    if request.glob is not None:
-        chosen = [row for row in chosen if fnmatchcase(row.name, request.glob)]
-        if not chosen:
-            names = ", ".join(row.name for row in rows[:12])
-            raise ConvcostError(f"no row matches {request.glob!r}", f"the first rows: {names}")
-    if request.sort is not None:
-        key = request.sort
-        if not any(key in row.values for row in rows):
-            known = ", ".join(metric for metric in METRICS if metric in rows[0].values)
-            raise ConvcostError(f"can't sort by {key!r}", f"sort by one of: {known}")
-        chosen.sort(key=lambda row: _sort_key(row.values.get(key)), reverse=True)
-    return chosen[: request.top]
-
-
-def _sort_key(value: Value | None) -> tuple[float, ...]:
-    """Largest first, what isn't known last, ``global`` before any number."""
-    if value is None or value.value is None:
-        return (-1.0,)
-    parts = value.value if isinstance(value.value, tuple) else (value.value,)
-    return tuple(float("inf") if isinstance(part, str) else float(part) for part in parts)
 
 
 def _run(

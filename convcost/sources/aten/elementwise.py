@@ -10,7 +10,8 @@ from torch import Tensor
 from convcost.errors import ShapeError
 from convcost.ops import Elementwise, Mix, Norm, Op, Shape
 from convcost.sources.aten.settings import all_positive
-from convcost.sources.tracer import Traced, Tracer, tensors_in
+from convcost.sources.traced import Traced, tensors_in
+from convcost.sources.tracer import Tracer
 
 # pointwise, but without torch's tag for it, and those that models use most
 _POINTWISE = """

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from convcost.errors import ShapeError
 from convcost.ops import Attention, Linear, Matmul, Op, Shape
-from convcost.sources.tracer import Tracer, node_of
+from convcost.sources.traced import node_of
+from convcost.sources.tracer import Tracer
 
 
 def _linear(

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from convcost.ops import Elementwise, Expand, Op, Permute, Rearrange, Reshape, Select, Slice
 from convcost.sources.aten.settings import positive
-from convcost.sources.tracer import Traced, Tracer
+from convcost.sources.traced import Traced
+from convcost.sources.tracer import Tracer
 
 _RESHAPES = """
 view reshape flatten unflatten _unsafe_view squeeze unsqueeze view_as reshape_as _reshape_alias

@@ -1,0 +1,55 @@
+"""The lines under a table: how the numbers came about, and why some differ or are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convcost.render.cells import mark
+from convcost.report import METRICS, Report, number
+from convcost.units import format_factor
+
+
+def footnotes(report: Report) -> Iterator[str]:
+    """How the numbers came about, in one line, and the meaning of the marks that are used."""
+    env = report.environment
+    if "processor" in env:
+        yield (
+            f"{env['processor']}, {env['device']}, {env['threads']} threads, {env['dtype']}, "
+            f"{env['memory_format']}, torch {env['torch']}; {env['rounds']} rounds, "
+            "99 % intervals in brackets"
+        )
+    yield from _differences(report)
+    marks = {mark(row) for row in report.rows}
+    if report.kind == "profile":
+        yield from _profile_notes(report)
+    if "✓" in marks:
+        yield "✓ fvcore counts the same"
+    for row in report.rows:
+        second = row.values.get("fvcore_multiplications")
+        if second is not None and second.reason:
+            yield f"≠ {row.variant}: {second.reason}"
+
+
+def _differences(report: Report) -> Iterator[str]:
+    """Why the second counts differ from ours."""
+    reasons = (
+        f"{row.name}: {value.reason}"
+        for row in report.verification[:-1]
+        for value in row.values.values()
+        if value.reason
+    )
+    yield from dict.fromkeys(reasons)
+
+
+def _profile_notes(report: Report) -> Iterator[str]:
+    """What a reader of the layers must know: unknown values, and what the clock itself costs."""
+    for key in ("receptive_field", "multiplications"):
+        total = report.totals.get(key)
+        if total is not None and total.reason:
+            yield f"{METRICS[key].label} of the whole: {total.reason}"
+    latencies = (row.values.get("latency") for row in report.rows[1:])
+    reasons = (value.reason for value in latencies if value is not None and value.value is None)
+    yield from (f"no latency: {reason}" for reason in dict.fromkeys(filter(None, reasons)))
+    cost = report.totals.get("instrument_ratio")
+    if cost is not None and cost.value is not None:
+        yield f"a pass with the layers' clocks takes {format_factor(number(cost))} of a plain pass"

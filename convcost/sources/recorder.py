@@ -1,0 +1,212 @@
+"""The nodes of one pass, and the stand-ins for the tensors between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convcost.graph import Node, Parameter
+from convcost.ops import Elementwise, Input, Op, Rearrange, Shape
+from convcost.sources.traced import META, Traced, node_of
+
+
+class Recorder:
+    """Records a node for each op; ``real`` where every op runs on data as well.
+
+    ``used`` holds the ids of the parameters that an op read, ``failed_at`` the path of the module
+    whose ``forward`` raised an error.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[int, tuple[str, Tensor]],
+        buffers: Iterable[int],
+        device: torch.device,
+        *,
+        real: bool,
+    ) -> None:
+        self.nodes: list[Node] = []
+        self.used: set[int] = set()
+        self.failed_at = ""
+        self.real = real
+        self._parameters = parameters
+        self._state = {*parameters, *buffers}
+        self._device = device
+        self._twins: dict[int, Tensor] = {}
+        self._made: dict[int, Parameter] = {}
+        self._shadows: dict[int, Traced] = {}
+        self._results: Iterator[Tensor] = iter(())
+        self._stack: list[tuple[str, int]] = [("", 0)]
+        self._calls = 0
+
+    def watched(self, path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """``forward`` with its module's path on the stack while it runs."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            self._calls += 1
+            self._stack.append((path, self._calls))
+            try:
+                return forward(*args, **kwargs)
+            except Exception:
+                self.failed_at = self.failed_at or path
+                raise
+            finally:
+                self._stack.pop()
+
+        return run
+
+    def input(self, name: str, tensor: Tensor) -> Tensor:
+        """The stand-in for one of the model's inputs."""
+        shape = tuple(tensor.shape)
+        self.nodes.append(Node(name, Input(shape), (), shape, (), tensor.dtype.itemsize))
+        if self.real:
+            copy = tensor.clone()
+            copy.node = len(self.nodes) - 1  # type: ignore[attr-defined]
+            return copy
+        twin = torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device=META)
+        return self._wrap(twin, len(self.nodes) - 1)
+
+    def _wrap(self, twin: Tensor, node: int, base: Traced | None = None) -> Traced:
+        traced: Traced = Tensor._make_subclass(Traced, twin)  # noqa: SLF001  cheaper than as_subclass
+        traced.twin = twin
+        traced.node = node
+        traced.base = base
+        traced.real_device = self._device
+        return traced
+
+    def twin(self, tensor: Tensor) -> Tensor:
+        """A tensor of the same shape and strides that has no data."""
+        if type(tensor) is Traced:
+            return tensor.twin
+        found = self._twins.get(id(tensor))
+        if found is None:
+            shadow = self._shadows.get(id(tensor))
+            if shadow is not None:
+                return shadow.twin
+            with torch.inference_mode(mode=False):
+                found = torch.empty_strided(
+                    tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
+                )
+            if id(tensor) in self._state:
+                self._twins[id(tensor)] = found
+        return found
+
+    def is_traced(self, tensor: Tensor) -> bool:
+        """Whether the tensor depends on the input, a parameter or a buffer."""
+        return node_of(tensor) is not None or id(tensor) in self._state
+
+    def emit(  # noqa: PLR0913  a node has as many sides
+        self,
+        op: Op,
+        tensors: Iterable[Tensor | None],
+        shape: Shape,
+        *,
+        like: Tensor | None = None,
+        twin: Tensor | None = None,
+        dtype: torch.dtype | None = None,
+        view_of: Tensor | None = None,
+    ) -> Tensor:
+        """Records ``op`` and gives its output, whose metadata is ``twin``'s or ``like``'s."""
+        inputs, parameters = self._sources(tensors)
+        result = next(self._results) if self.real else None
+        if result is not None:
+            twin, shape = result, tuple(result.shape)
+        elif twin is None:
+            twin = self._new_twin(shape, like, dtype)
+        shares = None if view_of is None else node_of(view_of)
+        path, call = self._stack[-1]
+        index = len(self.nodes)
+        name = f"{path}.{op.kind}" if path else op.kind
+        self.nodes.append(
+            Node(name, op, inputs, shape, parameters, twin.dtype.itemsize, shares, path, call)
+        )
+        if result is not None:
+            result.node = index  # type: ignore[attr-defined]
+            return result
+        base = view_of if type(view_of) is Traced else None
+        return self._wrap(twin, index, base)
+
+    def _sources(
+        self, tensors: Iterable[Tensor | None]
+    ) -> tuple[tuple[int, ...], tuple[Parameter, ...]]:
+        inputs: list[int] = []
+        parameters: list[Parameter] = []
+        for tensor in tensors:
+            if tensor is None:
+                continue
+            node = node_of(tensor)
+            if node is not None:
+                inputs.append(node)
+            elif id(tensor) in self._shadows:
+                inputs.append(self._shadows[id(tensor)].node)
+            elif id(tensor) in self._parameters:
+                parameters.append(self._parameter(tensor))
+        return tuple(inputs), tuple(parameters)
+
+    def _parameter(self, tensor: Tensor) -> Parameter:
+        key = id(tensor)
+        made = self._made.get(key)
+        if made is None:
+            name = self._parameters[key][0]
+            made = Parameter(name, tuple(tensor.shape), tensor.dtype.itemsize)
+            self._made[key] = made
+            self.used.add(key)
+        return made
+
+    def _new_twin(self, shape: Shape, like: Tensor | None, dtype: torch.dtype | None) -> Tensor:
+        if like is None:
+            return torch.empty(shape, dtype=dtype or torch.float32, device=META)
+        source = self.twin(like)
+        wanted = dtype or source.dtype
+        if wanted is source.dtype and source.shape == shape:
+            return source
+        stride = source.stride()
+        last = len(shape) > 3 and len(stride) == len(shape) and stride[1] == 1 and shape[1] > 1
+        if not last:
+            return torch.empty(shape, dtype=wanted, device=META)
+        layout = torch.channels_last if len(shape) == 4 else torch.channels_last_3d
+        return torch.empty(shape, dtype=wanted, device=META, memory_format=layout)
+
+    def write(self, op: Op, target: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
+        """Records an in-place op: ``target`` now holds its result."""
+        new = self.emit(op, tensors, tuple(target.shape), like=target, view_of=target)
+        if self.real:
+            return target
+        assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
+        if type(target) is not Traced:
+            # a buffer or a parameter: it keeps its value, what was written is read from here on
+            self._shadows[id(target)] = new
+            return target
+        target.node = new.node
+        self._write_through(target)
+        return target
+
+    def _write_through(self, view: Traced) -> None:
+        """What was written into a view is in its base as well."""
+        base = view.base
+        while base is not None:
+            same = (
+                all(
+                    a == b
+                    for i, (a, b) in enumerate(zip(view.shape, base.shape, strict=False))
+                    if i != 1
+                )
+                and view.dim() == base.dim()
+            )
+            op = Elementwise("write") if same else Rearrange(tuple(range(base.dim())), "write")
+            new = self.emit(op, (base, view), tuple(base.shape), like=base, view_of=base)
+            assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
+            base.node = new.node
+            view, base = base, base.base
+
+    def as_node(self, x: Tensor) -> Tensor:
+        """A parameter or constant that is used as an input is: a node, so that it has a shape."""
+        if node_of(x) is not None or id(x) in self._shadows:
+            return x
+        if not self.real:
+            return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
+        self._results = iter((x.detach(), *self._results))
+        return self.emit(Elementwise("constant"), (x,), tuple(x.shape))

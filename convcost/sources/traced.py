@@ -1,0 +1,50 @@
+"""Tensors that stand in for data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+META = torch.device("meta")
+
+
+class Traced(Tensor):
+    """A tensor without data: ``twin`` has its shape and strides, ``node`` says what made it."""
+
+    # torch's own way to leave a subclass alone
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # noqa: SLF001
+    twin: Tensor
+    node: int
+    base: Traced | None
+    real_device: torch.device
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]  # answered for the real device
+        return self.real_device
+
+    @property
+    def is_meta(self) -> bool:  # type: ignore[override]
+        return self.real_device.type == "meta"
+
+    @property
+    def is_cpu(self) -> bool:  # type: ignore[override]
+        return self.real_device.type == "cpu"
+
+
+def node_of(tensor: Tensor) -> int | None:
+    """The index of the node that made a tensor, or None."""
+    return getattr(tensor, "node", None)
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor in nested lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))

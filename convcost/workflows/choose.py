@@ -1,0 +1,38 @@
+"""Which rows of a profile are shown, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from convcost.errors import ConvcostError
+from convcost.report import METRICS, Row, Value
+
+
+def choose(rows: Sequence[Row], glob: str | None, sort: str | None, top: int | None) -> list[Row]:
+    """The rows that were asked for, in the order that was asked for.
+
+    Raises:
+        ConvcostError: no row has the name, or there is no such metric.
+    """
+    chosen = list(rows)
+    if glob is not None:
+        chosen = [row for row in chosen if fnmatchcase(row.name, glob)]
+        if not chosen:
+            names = ", ".join(row.name for row in rows[:12])
+            raise ConvcostError(f"no row matches {glob!r}", f"the first rows: {names}")
+    if sort is not None:
+        key = sort
+        if not any(key in row.values for row in rows):
+            known = ", ".join(metric for metric in METRICS if metric in rows[0].values)
+            raise ConvcostError(f"can't sort by {key!r}", f"sort by one of: {known}")
+        chosen.sort(key=lambda row: _sort_key(row.values.get(key)), reverse=True)
+    return chosen[:top]
+
+
+def _sort_key(value: Value | None) -> tuple[float, ...]:
+    """Largest first, what isn't known last, ``global`` before any number."""
+    if value is None or value.value is None:
+        return (-1.0,)
+    parts = value.value if isinstance(value.value, tuple) else (value.value,)
+    return tuple(float("inf") if isinstance(part, str) else float(part) for part in parts)
