@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from convcost.cli import main
+from convcost.cli import run as run_command_line
 
 COMMAND = (sys.executable, "-m", "convcost")
 _OF_THE_CALLER = (
@@ -98,7 +98,7 @@ def _run_here(arguments: Sequence[str], folder: str) -> None:
     for number, name in enumerate(_STREAMS, 1):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.argv = ["convcost", *arguments]
-    main()
+    sys.exit(run_command_line())
 
 
 def assert_refusal(ran: Ran) -> None:

@@ -124,12 +124,9 @@ PROGRAM = """
 import sys
 import convcost
 def main(arguments):
-    from convcost.cli import main
+    from convcost.cli import run
     sys.argv = ["convcost", *arguments]
-    try:
-        main()
-    except SystemExit:
-        pass
+    run()
 {code}
 assert "torch" not in sys.modules and "fvcore" not in sys.modules
 """
