@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.analyses import Costs, analyse
@@ -76,7 +76,7 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
 
 def _path(source: str | None) -> str:
     if source is None:
-        return str(files("convcost") / SHIPPED_SPEC)
+        return str(Path(__file__).parents[1] / SHIPPED_SPEC)
     if not source.endswith((".yaml", ".yml")):
         raise ConvcostError(f"{source}: not a layer spec", "give a .yaml file")
     return source

@@ -18,7 +18,7 @@ def environment(
     fixed: Environment = {
         "convcost": __version__,
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "dtype": settings.dtype,
     }
     if measured is None:

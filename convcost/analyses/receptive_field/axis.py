@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from functools import partial
 from math import gcd, lcm
 from typing import NamedTuple
@@ -92,11 +91,18 @@ def resize(  # noqa: PLR0913  what interpolate asks for
         step, per = (size - 1, new_size - 1) if new_size > 1 else (1, 1)
         taps = partial(_linear_taps, step, per, 0)
     else:
-        exact = Fraction(factor or 1).limit_denominator(1000)
-        step, per = (exact.denominator, exact.numerator) if factor else (size, new_size)
+        step, per = _ratio(factor) if factor else (size, new_size)
         taps = partial(_nearest_tap if mode == "nearest" else _linear_taps_centred, step, per)
     common = gcd(step, per)
     return gather(axis, step // common, per // common, taps, 2)
+
+
+def _ratio(factor: float) -> tuple[int, int]:
+    """Input positions for output positions at a scale factor: 2 for 3 at 1.5."""
+    from fractions import Fraction  # noqa: PLC0415  only traced models have factors
+
+    exact = Fraction(factor).limit_denominator(1000)
+    return exact.denominator, exact.numerator
 
 
 def _nearest_tap(step: int, per: int, output: int) -> range:

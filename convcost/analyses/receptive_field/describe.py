@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
@@ -89,8 +88,7 @@ def _reach(parts: Sequence[Positions]) -> tuple[int, int]:
 
 
 def _number(jump: int, period: int) -> Scalar:
-    stride = Fraction(jump, period)
-    return stride.numerator if stride.denominator == 1 else float(stride)
+    return jump // period if jump % period == 0 else jump / period
 
 
 def _spans(seen: Sequence[Positions | None]) -> Value:
