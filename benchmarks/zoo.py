@@ -10,6 +10,7 @@ aren't ``FlopCounterMode`` / 2 where that counter runs; then how many there were
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections import Counter
@@ -37,7 +38,7 @@ def models() -> Iterator[tuple[str, Build]]:
 def build_torchvision(name: str) -> nn.Module:
     builder = torchvision.models.get_model_builder(name)
     settings = {"weights": None}
-    if "weights_backbone" in builder.__kwdefaults__:
+    if "weights_backbone" in inspect.signature(builder).parameters:
         settings["weights_backbone"] = None
     if name.startswith("quantized_"):
         settings["quantize"] = True

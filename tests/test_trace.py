@@ -418,6 +418,7 @@ def test_spectral_norm_multiplies_for_its_own_matrix_product_too() -> None:
 
 WITHOUT_PRODUCTS: dict[str, Callable[[Tensor], Any]] = {
     "a gated linear unit": lambda x: F.glu(x, 1),
+    "nothing side by side": lambda x: torch.cat([x[0, 0, 0, :0], x[0, 0, 0, :0]]),
     "max unpooling": lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), [2, 2]),
     "a fractional max pool": lambda x: F.fractional_max_pool2d(x, 2, 3),
     "a power pool": lambda x: F.lp_pool2d(x, 2, 2),

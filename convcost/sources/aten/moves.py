@@ -27,7 +27,8 @@ fractional_max_pool3d
 
 
 def _concat(tracer: Tracer, func: Any, tensors: Sequence[Tensor], dim: int = 0) -> Any:
-    parts = [t for t in tensors if t.dim() > 1 or t.numel()]
+    # torch leaves out empty vectors, unless there is nothing else
+    parts = [t for t in tensors if t.dim() > 1 or t.numel()] or list(tensors)
     dtype = parts[0].dtype
     if tracer.real or any(part.dtype is not dtype for part in parts):
         place = positive(dim, parts[0].dim())
