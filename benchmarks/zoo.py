@@ -57,38 +57,42 @@ def on_meta(build: Build) -> nn.Module:
 def check(name: str, build: Build) -> str:
     """What is wrong with a model's profile, or ''."""
     model = on_meta(build)
-    shape = input_shape(name, model)
+    shapes = input_shapes(name, model)
     try:
-        totals = convcost.profile(model, input=shape, measure=False).totals
+        totals = convcost.profile(model, input=shapes, measure=False).totals
     except convcost.ConvcostError:
         # detection heads, quantised ops: on data
         model = build().eval()
-        totals = convcost.profile(model, input=shape, measure=False).totals
+        totals = convcost.profile(model, input=shapes, measure=False).totals
     problems = []
     if totals["parameters"].value != sum(p.numel() for p in model.parameters()):
         problems.append(f"parameters {totals['parameters'].value}")
-    second = count_again(model, shape)
+    second = count_again(model, shapes)
     if second is not None and totals["multiplications"].value != second:
         problems.append(f"multiplications {totals['multiplications'].value}, not {second}")
     return ", ".join(problems)
 
 
-def input_shape(name: str, model: nn.Module) -> tuple[int, ...]:
+def input_shapes(name: str, model: nn.Module) -> list[tuple[int, ...]]:
     if name.startswith("timm/"):
-        return (1, *model.pretrained_cfg.get("input_size", (3, 224, 224)))
+        return [(1, *model.pretrained_cfg.get("input_size", (3, 224, 224)))]
+    if "raft" in name:
+        return [(1, 3, 128, 128)] * 2
+    if "mvit" in name or "s3d" in name:
+        return [(1, 3, 16, 224, 224)]
     video = any(isinstance(module, nn.Conv3d) for module in model.modules())
-    return (1, 3, 16, 112, 112) if video else (1, 3, 224, 224)
+    return [(1, 3, 16, 112, 112)] if video else [(1, 3, 224, 224)]
 
 
-def count_again(model: nn.Module, shape: tuple[int, ...]) -> int | None:
+def count_again(model: nn.Module, shapes: list[tuple[int, ...]]) -> int | None:
     """``FlopCounterMode`` / 2, or None where it can't count the model without data."""
-    x: Tensor = torch.empty(shape, device="meta")
+    inputs: list[Tensor] = [torch.empty(shape, device="meta") for shape in shapes]
     if not all(p.is_meta for p in model.parameters()):
         return None
     torch.backends.mha.set_fastpath_enabled(value=False)
     try:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            model(x)
+            model(*inputs)
     except Exception:  # noqa: BLE001  then there is nothing to compare with
         return None
     return int(counter.get_total_flops() // 2)
