@@ -15,7 +15,7 @@ from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.measure.clocks import Call, clock_for
 from convcost.measure.intervals import Estimate, Verdict, estimate, judge, smallest_change
-from convcost.measure.machine import find_device, need_bytes, processor_name, settled
+from convcost.measure.machine import describe, find_device, need_bytes, settled
 from convcost.measure.modules import build_module, check_output, has_string_padding
 from convcost.measure.rounds import Plan, Samples, run_rounds
 from convcost.measure.second_count import count_with_fvcore
@@ -69,14 +69,8 @@ def execute(
             check_output(graph, modules[name](sample))
             counts[name] = count_with_fvcore(modules[name], sample)
         samples = _time(modules, sample, settings, notify)
-    environment: dict[str, str | int | float] = {
-        "torch": torch.__version__,
-        "device": device.type,
-        "processor": processor_name(device),
-        "threads": threads,
-        "cuda_graph": settings.cuda_graph,
-        "rounds": len(next(iter(samples.seconds.values()))),
-    }
+    rounds = len(next(iter(samples.seconds.values())))
+    environment = {**describe(device, threads, rounds), "cuda_graph": settings.cuda_graph}
     padded = {name: _string_padded(graph) for name, graph in graphs.items()}
     return Outcome(
         counts,

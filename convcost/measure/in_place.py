@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from convcost.measure.clocks import MarkingClock, clock_for
 from convcost.measure.execute import torch_errors
 from convcost.measure.intervals import Estimate, estimate
-from convcost.measure.machine import find_device, processor_name, settled
+from convcost.measure.machine import describe, find_device, settled
 from convcost.measure.rounds import Plan, run_rounds
 from convcost.measure.settings import CONFIDENCE, SECONDS_PER_CANDIDATE, Settings
 
@@ -77,13 +77,7 @@ def measure_in_place(  # noqa: PLR0913
         segments,
         estimate(samples.seconds[_PLAIN], CONFIDENCE) if rounds else None,
         estimate(samples.ratios(_INSTRUMENTED, _PLAIN), CONFIDENCE) if rounds else None,
-        {
-            "torch": torch.__version__,
-            "device": device.type,
-            "processor": processor_name(device),
-            "threads": threads,
-            "rounds": rounds,
-        },
+        describe(device, threads, rounds),
         () if segments or not rounds else ("the model's calls differ from pass to pass",),
         samples.interrupted,
     )

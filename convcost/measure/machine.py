@@ -72,6 +72,17 @@ def need_bytes(needed: int, device: torch.device) -> None:
         )
 
 
+def describe(device: torch.device, threads: int, rounds: int) -> dict[str, str | int | float]:
+    """What a report says of the machine that a measurement ran on."""
+    return {
+        "torch": torch.__version__,
+        "device": device.type,
+        "processor": processor_name(device),
+        "threads": threads,
+        "rounds": rounds,
+    }
+
+
 def processor_name(device: torch.device) -> str:
     """The name of the chip that does the work."""
     if device.type == "cuda":

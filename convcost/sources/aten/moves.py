@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from convcost.ops import Concat, Op, Rearrange, Shift, Stack
-from convcost.sources.aten.settings import all_positive, positive
+from convcost.sources.aten.settings import all_positive, named, positive
 from convcost.sources.tracer import Tracer
 
 # which dimension they act along, where they name one; else along all
@@ -45,8 +45,7 @@ def _stack(tracer: Tracer, func: Any, tensors: Sequence[Tensor], dim: int = 0) -
 
 def _along(kind: str) -> Callable[..., Any]:
     def rule(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        names = [argument.name for argument in func._schema.arguments[1:]]  # noqa: SLF001
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        given = named(func, args, kwargs)
         dims = given.get("dim", given.get("dims", given.get("dimension")))
         op = Rearrange(all_positive(dims, x.dim()), kind)
         return tracer.run_on_twins(func, (x, *args), kwargs, op)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from convcost.ops import Reduce
-from convcost.sources.aten.settings import all_positive
+from convcost.sources.aten.settings import all_positive, named
 from convcost.sources.tracer import Tracer
 
 _KINDS = """
@@ -47,8 +47,7 @@ def _dims(
     func: Any, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[int, ...], bool]:
     """The dimensions that a reduction takes, and whether it keeps them, by the op's own names."""
-    names = [argument.name for argument in func._schema.arguments[1:]]  # noqa: SLF001
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given = named(func, args, kwargs)
     return all_positive(given.get("dim"), x.dim()), bool(given.get("keepdim", False))
 
 

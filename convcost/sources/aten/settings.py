@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from convcost.ops import Padding, Sizes
 
@@ -38,3 +39,9 @@ def all_positive(dims: IntOrInts | None, rank: int) -> Sizes:
     if dims is None or (not isinstance(dims, int) and not len(dims)):
         return tuple(range(rank))
     return tuple(positive(dim, rank) for dim in ([dims] if isinstance(dims, int) else dims))
+
+
+def named(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments after the first tensor, by the names that the op's schema gives them."""
+    names = [argument.name for argument in func._schema.arguments[1:]]  # noqa: SLF001
+    return {**dict(zip(names, args, strict=False)), **kwargs}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from convcost.ops import Elementwise, Expand, Op, Permute, Rearrange, Reshape, Select, Slice
-from convcost.sources.aten.settings import positive
+from convcost.sources.aten.settings import named, positive
 from convcost.sources.traced import Traced
 from convcost.sources.tracer import Tracer
 
@@ -122,9 +122,7 @@ def _select(tracer: Tracer, func: Any, x: Tensor, dim: int, index: int) -> Tenso
 
 
 def _split(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-    names = [argument.name for argument in func._schema.arguments[1:]]  # noqa: SLF001
-    dim = {**dict(zip(names, args, strict=False)), **kwargs}.get("dim", 0)
-    dim = positive(dim, x.dim())
+    dim = positive(named(func, args, kwargs).get("dim", 0), x.dim())
     twins = _parts(tracer, func, x, args, kwargs)
     parts, start = [], 0
     for twin in twins:
