@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 GLOBAL = "global"
@@ -54,8 +53,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A number and how sure it is.
 
     ``low``, ``high`` (None with too few ``rounds``), ``confidence``, ``rounds`` and ``minimum``
@@ -76,7 +74,7 @@ class Value:
         always = {"status", "value"}
         if self.rounds is not None:
             always |= {"low", "high"}
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found = self._asdict()
         kept = {k: v for k, v in found.items() if k in always or v is not None}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
 
@@ -106,8 +104,7 @@ def number(value: Value) -> float:
     return value.value
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One layer, or one variant of the whole; ``settings`` differ from the environment's."""
 
     name: str
@@ -116,11 +113,11 @@ class Row:
     module: str
     output_shape: tuple[int, ...]
     values: Mapping[str, Value]
-    settings: Mapping[str, str | int] = field(default_factory=dict)
+    settings: Mapping[str, str | int] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON has it."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found = self._asdict()
         found["output_shape"] = list(self.output_shape)
         found["values"] = _values_to_dict(self.values)
         if not self.settings:
@@ -128,8 +125,7 @@ class Row:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """Something that a user must know before the numbers are used."""
 
     name: str
@@ -138,8 +134,7 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a command found out, complete enough to be shown again without running anything."""
 
     kind: Literal["compare", "profile"]
@@ -147,7 +142,7 @@ class Report:
     input: tuple[tuple[int, ...], ...]
     environment: Mapping[str, str | int | float | bool | None]
     rows: tuple[Row, ...]
-    totals: Mapping[str, Value] = field(default_factory=dict)
+    totals: Mapping[str, Value] = {}
     layers: tuple[Row, ...] = ()
     verification: tuple[Row, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -167,10 +162,7 @@ class Report:
             "totals": _values_to_dict(self.totals),
             "layers": [row.to_dict() for row in self.layers],
             "verification": [row.to_dict() for row in self.verification],
-            "findings": [
-                {f.name: getattr(finding, f.name) for f in fields(finding)}
-                for finding in self.findings
-            ],
+            "findings": [finding._asdict() for finding in self.findings],
             "notices": list(self.notices),
             "interrupted": self.interrupted,
         }

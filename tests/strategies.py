@@ -542,6 +542,7 @@ def reports() -> SearchStrategy[Report]:
         rows=_tuples(rows()),
         totals=_mapping(st.sampled_from(tuple(METRICS)), values()),
         layers=_tuples(rows()),
+        verification=_tuples(rows()),
         findings=_tuples(st.builds(Finding, st.text(), st.text(), st.text(), st.text())),
         notices=_tuples(st.text()),
         interrupted=st.booleans(),

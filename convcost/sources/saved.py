@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
+from convcost import report
 from convcost.errors import ConvcostError, show_value
 from convcost.report import Report
 from convcost.sources.saved_checks import data_mistakes, report_mistakes
@@ -46,14 +47,16 @@ def _report(path: str, data: Any) -> Report:
         )
     for mistake in data_mistakes(data):
         raise _invalid(path, mistake)
+    text = json.dumps(data)
     try:
-        report = report_adapter().validate_json(json.dumps(data), strict=True)
+        report_form().model_validate_json(text, strict=True)
+        found = report_adapter().validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         raise _invalid(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    for mistake in report_mistakes(report):
+    for mistake in report_mistakes(found):
         raise _invalid(path, mistake)
-    return report
+    return found
 
 
 def _invalid(path: str, mistake: str) -> ConvcostError:
@@ -61,5 +64,18 @@ def _invalid(path: str, mistake: str) -> ConvcostError:
 
 
 def report_adapter() -> TypeAdapter[Report]:
-    """What reads reports, and knows their JSON Schema."""
+    """What reads reports that have their form."""
     return TypeAdapter(Report)
+
+
+def report_form() -> type[BaseModel]:
+    """A report as mappings: pydantic takes named tuples from lists too, which no report has."""
+    forms: dict[str, Any] = {}
+    for kind in (report.Value, report.Row, report.Finding, report.Report):
+        hints = get_type_hints(kind, {**vars(report), **forms})
+        fields = {key: (hint, kind._field_defaults.get(key, ...)) for key, hint in hints.items()}
+        forms[kind.__name__] = create_model(
+            kind.__name__, __config__=ConfigDict(extra="forbid"), __doc__=kind.__doc__, **fields
+        )
+    form: type[BaseModel] = forms["Report"]
+    return form

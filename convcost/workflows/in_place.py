@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.measure.intervals import estimate
@@ -35,13 +34,13 @@ def with_latency(
     segments = _segments(layers, measured.segments)
     if not segments:
         untold = {"latency": unavailable("the calls differ from those of the pass without data")}
-        return [replace(row, values={**row.values, **untold}) for row in rows]
+        return [row._replace(values={**row.values, **untold}) for row in rows]
     whole = sum(sum(segment.seconds) for segment in segments)
     timed = []
     for row, group in zip(rows, groups, strict=True):
         nodes = frozenset(group.nodes)
         mine = [s for s in segments if s.nodes and min(s.nodes) in nodes]
-        timed.append(replace(row, values={**row.values, **_latency(mine, nodes, whole)}))
+        timed.append(row._replace(values={**row.values, **_latency(mine, nodes, whole)}))
     rest = [segment for segment in segments if not segment.nodes]
     values = _latency(rest, frozenset(), whole)
     return [*timed, Row(BETWEEN, "standard", "overhead", "", (), {**_nothing(rows[0]), **values})]
@@ -75,7 +74,7 @@ def _latency(segments: Sequence[_Segment], nodes: frozenset[int], whole: float) 
     series = [sum(parts) for parts in zip(*(s.seconds for s in segments), strict=True)]
     value = estimated(estimate(series, CONFIDENCE))
     if any(segment.nodes - nodes for segment in segments):
-        value = replace(value, reason="with the rows after it that have none")
+        value = value._replace(reason="with the rows after it that have none")
     return {"latency": value, "latency_share": Value("measured", sum(series) / whole)}
 
 

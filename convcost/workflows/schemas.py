@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convcost.sources import spec_schema as layers
-from convcost.sources.saved import report_adapter
+from convcost.sources.saved import report_form
 from convcost.variants import MAX_AXES, MAX_OPTION, VARIANTS, is_per_axis, option_defaults
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,7 +25,7 @@ def spec_schema() -> dict[str, Any]:
 
 def report_schema() -> dict[str, Any]:
     """The JSON Schema of reports."""
-    schema = report_adapter().json_schema()
+    schema = report_form().model_json_schema()
     # Python may leave it to its default, a file may not
     schema["required"].append("schema_version")
     return {"$schema": _DIALECT, **schema, "title": "convcost report"}
