@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -169,6 +168,8 @@ class Report(NamedTuple):
 
     def to_json(self) -> str:
         """The saved form, in ASCII: it passes through a stream of any encoding."""
+        import json  # noqa: PLC0415  a start that shows a table needs none
+
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
 

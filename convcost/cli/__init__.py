@@ -6,7 +6,9 @@ import gc
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Annotated
 
 # no plugin of ours exists, and looking for others costs a tenth of a start
@@ -16,7 +18,6 @@ gc.set_threshold(100_000, 50, 100)
 
 import typer
 
-from convcost.cli import compare, profile, render, schema
 from convcost.cli.interrupts import was_interrupted, watch
 from convcost.cli.standard_output import abandon_output, open_streams
 from convcost.cli.streams import print_error
@@ -26,18 +27,8 @@ STOPPED = 2
 """Anything that stopped the work: bad usage, bad input, Ctrl-C, a closed pipe."""
 _TYPERS_CTRL_C = 130
 
-app = typer.Typer(
-    name="convcost",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="What convolutions cost: receptive field, parameters, multiplications and measured "
-    "latency of standard, atrous and separable convolutions, side by side.",
-)
-app.command("compare")(compare.command)
-app.command("profile")(profile.command)
-app.command("render")(render.command)
-app.command("schema")(schema.command)
+COMMANDS = ("compare", "profile", "render", "schema")
+"""Each is a module of this package with a function ``command``."""
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
@@ -48,7 +39,6 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     *,
     version: Annotated[
@@ -57,6 +47,22 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The command that the arguments name, or all of them: each costs time to take in."""
+    app = typer.Typer(
+        name="convcost",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="What convolutions cost: receptive field, parameters, multiplications and measured "
+        "latency of standard, atrous and separable convolutions, side by side.",
+    )
+    app.callback()(_root)
+    for name in arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS:
+        app.command(name)(import_module(f"convcost.cli.{name}").command)
+    return app
 
 
 def main() -> None:
@@ -88,7 +94,7 @@ def _forget_senseless_width() -> None:
 def _run() -> int:
     try:
         open_streams()
-        code = app(standalone_mode=False)
+        code = build_app(sys.argv[1:])(standalone_mode=False)
         sys.stdout.flush()
     except ConvcostError as error:
         print_error(error.message, error.hint)

@@ -64,7 +64,7 @@ def _print_table(report: Report) -> None:
     from convcost.render.table import TableView
 
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    Console(width=width, highlight=False).print(TableView(report))
+    Console(width=width, highlight=False, emoji=False).print(TableView(report))
 
 
 def _write(path: Path, text: str) -> None:

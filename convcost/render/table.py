@@ -22,7 +22,7 @@ _VERDICT_STYLES = {"faster": "green", "slower": "red", "inconclusive": "yellow"}
 
 def render(report: Report) -> str:
     """``report`` as plain text, 120 columns wide."""
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, emoji=False)
     with console.capture() as captured:
         console.print(TableView(report))
     return captured.get()

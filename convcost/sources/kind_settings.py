@@ -1,7 +1,5 @@
 """What the YAML may say of each layer kind."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StrictBool, model_validator

@@ -73,9 +73,12 @@ def report_form() -> type[BaseModel]:
     forms: dict[str, Any] = {}
     for kind in (report.Value, report.Row, report.Finding, report.Report):
         hints = get_type_hints(kind, {**vars(report), **forms})
-        fields = {key: (hint, kind._field_defaults.get(key, ...)) for key, hint in hints.items()}
+        fields: dict[str, Any] = {
+            key: (hint, kind._field_defaults.get(key, ...)) for key, hint in hints.items()
+        }
+        config = ConfigDict(extra="forbid")
         forms[kind.__name__] = create_model(
-            kind.__name__, __config__=ConfigDict(extra="forbid"), __doc__=kind.__doc__, **fields
+            kind.__name__, __config__=config, __doc__=kind.__doc__, **fields
         )
     form: type[BaseModel] = forms["Report"]
     return form
