@@ -70,8 +70,12 @@ def rewrite_convolutions(
     only: Sequence[str] = (),
     keep: Sequence[str] = (),
     init: Init = "fresh",
+    *,
+    share: bool = False,
 ) -> Rewritten:
     """A copy of ``model`` with its eligible convolutions as ``variant``; see ``choose``.
+
+    With ``share`` its weights are the original's own, in place of copies.
 
     Raises:
         ConvcostError: a glob matches nothing, the variant's options don't fit a convolution, or
@@ -82,7 +86,7 @@ def rewrite_convolutions(
     modules = {path: conv for path, conv in all_of_them.items() if path not in left}
     convs = {path: _conv_op(conv) for path, conv in modules.items()}
     chosen = () if variant.name == "standard" else choose(convs, only, keep)
-    memo: dict[int, Any] = {}
+    memo = _memo(model, share=share)
     errors: dict[str, float] = {}
     for path in convs:
         if path in chosen:
@@ -101,6 +105,11 @@ def rewrite_convolutions(
         errors=errors,
         left=tuple(f"{path} ({why})" for path, why in left.items()),
     )
+
+
+def _memo(model: nn.Module, *, share: bool) -> dict[int, Any]:
+    """What ``copy.deepcopy`` starts from: tensors that aren't to be copied stand for themselves."""
+    return {id(t): t for t in (*model.parameters(), *model.buffers())} if share else {}
 
 
 def _copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
@@ -254,11 +263,14 @@ def _mode(conv: Any) -> str:
 # dense
 
 
-def make_dense(model: nn.Module, graph: Graph, variant: Variant) -> Rewritten:
+def make_dense(
+    model: nn.Module, graph: Graph, variant: Variant, *, share: bool = False
+) -> Rewritten:
     """A copy of ``model``, whose trace is ``graph``, with its late strides taken out.
 
     The weights are the original's, and so are the names in its ``state_dict``. Padding is worked
     out from the input's size in each pass, so the copy takes every size that the original takes.
+    ``share`` as in ``rewrite_convolutions``.
 
     Raises:
         ConvcostError: the output stride can't be reached, a layer can't be made dense, or the
@@ -267,7 +279,7 @@ def make_dense(model: nn.Module, graph: Graph, variant: Variant) -> Rewritten:
     windows = {path: module for path, module in model.named_modules() if _is_window(module)}
     plan = dense(graph, windows, **variant.options)  # type: ignore[arg-type]  # of its own kind
     channels = _channels(graph)
-    memo: dict[int, Any] = {}
+    memo = _memo(model, share=share)
     for path, denser in plan.changes.items():
         maker = next(make for kind, make in _MAKERS.items() if isinstance(windows[path], kind))
         new = maker(path, windows[path], denser, _like(model, channels[path]), memo)
