@@ -130,7 +130,7 @@ def rewrite(  # noqa: PLR0913  the command's own options
     Raises:
         ConvcostError: there is no such variant, or the model can't be rewritten so.
     """
-    from convcost.workflows.alternatives import Choice  # noqa: PLC0415
+    from convcost.variants.rewrite import Choice  # noqa: PLC0415
     from convcost.workflows.rewrite import rewrite_given  # noqa: PLC0415
 
     return rewrite_given(model, variant, Choice(tuple(only), tuple(keep), init), input)

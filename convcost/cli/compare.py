@@ -104,4 +104,3 @@ def command(  # noqa: PLR0913  one parameter for each option
         report = compare(request, notify)
     show(report, format, copies)
     return 2 if report.interrupted else 0
-

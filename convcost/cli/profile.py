@@ -103,4 +103,3 @@ def command(  # noqa: PLR0913  one parameter for each option
         report = profile(request, notify)
     show(report, format, copies)
     return 2 if report.interrupted else 0
-

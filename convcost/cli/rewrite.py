@@ -24,9 +24,7 @@ _PROGRAM = ".pt2"
 
 def command(  # noqa: PLR0913  one parameter for each option
     *,
-    source: Annotated[
-        str, typer.Argument(help="model.py, model.py:attr or package.module:attr.")
-    ],
+    source: Annotated[str, typer.Argument(help="model.py, model.py:attr or package.module:attr.")],
     variant: Annotated[
         str,
         typer.Option(
@@ -62,7 +60,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     $ convcost rewrite examples/resnet.py --variant separable --init svd -o separable.pt2
     """
     from convcost.cli.streams import parse_copies, progress, show, writable, write_whole
-    from convcost.workflows.alternatives import Choice
+    from convcost.variants.rewrite import Choice
     from convcost.workflows.rewrite import RewriteRequest, rewrite
 
     programs = [writable(file, file) for file in output or () if file.endswith(_PROGRAM)]
@@ -78,7 +76,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     )
     with progress() as notify:
         report, program = rewrite(request, notify)
-    for path in programs if program else ():
-        write_whole(path, program)
+    for path in programs:
+        write_whole(path, program or b"")
     show(report, format, copies)
     return 0

@@ -95,9 +95,7 @@ def execute_modules(
     return _outcome(samples, device, threads, settings)
 
 
-def _outcome(
-    samples: Samples, device: torch.device, threads: int, settings: Settings
-) -> Outcome:
+def _outcome(samples: Samples, device: torch.device, threads: int, settings: Settings) -> Outcome:
     rounds = len(next(iter(samples.seconds.values())))
     environment = {**describe(device, threads, rounds), "cuda_graph": settings.cuda_graph}
     latencies, comparisons = _latencies(samples), _comparisons(samples, settings.delta)
@@ -115,6 +113,7 @@ def _sample(graph: Graph, settings: Settings, device: torch.device) -> Tensor:
 
 
 def place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Module:
+    """``module`` on the device, in the dtype and the memory format of the settings."""
     module = module.to(device, getattr(torch, settings.dtype))
     for parameter in module.parameters():
         if parameter.dim() > 3:
@@ -124,6 +123,11 @@ def place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Mod
 
 
 def memory_format(settings: Settings, dims: int) -> torch.memory_format:
+    """Torch's own name of the format that is asked for, for a tensor of ``dims`` dimensions.
+
+    Raises:
+        ConvcostError: there is none for so few.
+    """
     if settings.memory_format == "contiguous":
         return torch.contiguous_format
     if dims < 4:

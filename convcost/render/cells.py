@@ -75,7 +75,9 @@ def summary_columns(report: Report) -> list[Column]:
         Column(METRICS["multiplications"].label, _multiplications),
     ]
     if any("feature_map" in row.values for row in report.rows):
-        columns.append(Column("peak memory", lambda row: Cell(_value("peak_activation_bytes", row))))
+        columns.append(
+            Column("peak memory", lambda row: Cell(_value("peak_activation_bytes", row)))
+        )
     if any("latency" in row.values for row in report.rows):
         columns.append(Column(METRICS["latency"].label, _latency))
     columns.append(Column(METRICS["multiplications_ratio"].label, _on_paper))

@@ -95,9 +95,7 @@ def parse_variant(entry: object, known: Collection[str] = VARIANTS) -> Variant:
     )
 
 
-def _variant(
-    name: str, given: Sequence[tuple[str, object]], known: Collection[str]
-) -> Variant:
+def _variant(name: str, given: Sequence[tuple[str, object]], known: Collection[str]) -> Variant:
     if name in MODEL_VARIANTS and name not in known:
         raise ValueError(f"{name} rewrites models; known here: {', '.join(known)}")
     if name not in known:

@@ -231,7 +231,9 @@ def _adaptive_pool(_: Follower, node: Node, tensors: Tensors, __: Shapes) -> Fol
 def _reduce(_: Follower, node: Node, tensors: Tensors, __: Shapes) -> Followed:
     op: Any = node.op
     dims = enumerate(tensors[0].dims)
-    kept = tuple(Dim() if i in op.dims else dim for i, dim in dims if op.keepdim or i not in op.dims)
+    kept = tuple(
+        Dim() if i in op.dims else dim for i, dim in dims if op.keepdim or i not in op.dims
+    )
     return _pooled(node, tensors[0], op.dims, kept)
 
 
@@ -267,8 +269,8 @@ def _concat(follower: Follower, node: Node, tensors: Tensors, shapes: Shapes) ->
     along = op.dim
     if any(len(tensor.dims) != len(shapes[-1]) for tensor in tensors):
         # torch leaves out empty vectors
-        pairs = zip(tensors, shapes, strict=False)
-        tensors = [tensor for tensor, shape in pairs if len(shape) == len(shapes[-1])]
+        rank = len(shapes[-1])
+        tensors = [tensor for tensor in tensors if len(tensor.dims) == rank]
     if any(tensor.dims[along].rate > 1 for tensor in tensors):
         raise _refuse(node, "it joins positions end to end")
     pairs = list(zip(tensors, [s for s in shapes[:-1] if len(s) == len(shapes[-1])], strict=True))
@@ -315,7 +317,9 @@ def _select(_: Follower, node: Node, tensors: Tensors, __: Shapes) -> Followed:
 def _moved(_: Follower, node: Node, tensors: Tensors, shapes: Shapes) -> Followed:
     op: Any = node.op
     tensor = tensors[0]
-    if any(other.dims[dim].rate > 1 for other in tensors for dim in op.dims if dim < len(other.dims)):
+    if any(
+        other.dims[dim].rate > 1 for other in tensors for dim in op.dims if dim < len(other.dims)
+    ):
         raise _refuse(node, "it moves positions by their numbers")
     same = len(tensor.dims) == len(shapes[-1])
     return Followed(tensor.dims if same else (Dim(),) * len(shapes[-1]))

@@ -7,39 +7,30 @@ ones were reached from, be it an attribute, a list or several places.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convcost.errors import ConvcostError, ShapeError
-from convcost.graph import Graph
-from convcost.ops import Conv, Elementwise, Norm, Padding, Sizes
+from convcost.ops import Conv, Elementwise, Norm, Padding
 from convcost.variants import Variant
 from convcost.variants.block import Block
-from convcost.variants.dense import Denser, DensePlan, dense
+from convcost.variants.dense import DensePlan
 from convcost.variants.layers import (
     CROPPED,
     PADDED,
-    DenseAvgPool,
-    DenseMaxPool,
-    DensePad,
     Fixed,
     Pads,
     Scaled,
 )
-from convcost.variants.rewrite import choose
+from convcost.variants.rewrite import Choice, choose
 from convcost.variants.weights import Factors, factorise
 
-Init = Literal["fresh", "svd"]
-
-_CONVS: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+PLAIN_CONVS: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED: Any = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_ALL_CONVS = (*_CONVS, *_TRANSPOSED)
-_MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-_AVG_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
-_PADS = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
+CONVS = (*PLAIN_CONVS, *_TRANSPOSED)
 _NORMS: Any = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _HOOKS = tuple(key for key in vars(nn.Module()) if key.endswith(("_hooks", "_kwargs", "_called")))
 """What holds a module's hooks: they go on with the layer that takes its place."""
@@ -67,9 +58,7 @@ class Rewritten(NamedTuple):
 def rewrite_convolutions(
     model: nn.Module,
     variant: Variant,
-    only: Sequence[str] = (),
-    keep: Sequence[str] = (),
-    init: Init = "fresh",
+    choice: Choice = Choice(),  # noqa: B008  it is frozen
     *,
     share: bool = False,
 ) -> Rewritten:
@@ -81,24 +70,26 @@ def rewrite_convolutions(
         ConvcostError: a glob matches nothing, the variant's options don't fit a convolution, or
             the model can't be copied.
     """
-    all_of_them = {p: m for p, m in model.named_modules() if isinstance(m, _ALL_CONVS)}
+    all_of_them = {p: m for p, m in model.named_modules() if isinstance(m, CONVS)}
     left = {path: why for path, conv in all_of_them.items() if (why := _why_left(conv))}
     modules = {path: conv for path, conv in all_of_them.items() if path not in left}
     convs = {path: _conv_op(conv) for path, conv in modules.items()}
-    chosen = () if variant.name == "standard" else choose(convs, only, keep)
-    memo = _memo(model, share=share)
+    chosen = () if variant.name == "standard" else choose(convs, choice.only, choice.keep)
+    memo = starting_memo(model, share=share)
     errors: dict[str, float] = {}
-    for path in convs:
-        if path in chosen:
-            try:
-                new, error = _replaced(modules[path], variant.block(convs[path]), memo, init)
-            except (ShapeError, ValueError) as reason:
-                raise ConvcostError(f"{variant} doesn't fit {path or 'the model'}: {reason}") from None
-            memo[id(modules[path])] = new
-            if error is not None:
-                errors[path] = error
+    for path, conv in convs.items():
+        if path not in chosen:
+            continue
+        try:
+            new, error = _replaced(modules[path], variant.block(conv), memo, choice)
+        except (ShapeError, ValueError) as reason:
+            place = path or "the model"
+            raise ConvcostError(f"{variant} doesn't fit {place}: {reason}") from None
+        memo[id(modules[path])] = new
+        if error is not None:
+            errors[path] = error
     return Rewritten(
-        module=_copy(model, memo),
+        module=copied(model, memo),
         variant=variant,
         layers=tuple(path for path in convs if path in chosen),
         convolutions=len(all_of_them),
@@ -107,12 +98,17 @@ def rewrite_convolutions(
     )
 
 
-def _memo(model: nn.Module, *, share: bool) -> dict[int, Any]:
+def starting_memo(model: nn.Module, *, share: bool) -> dict[int, Any]:
     """What ``copy.deepcopy`` starts from: tensors that aren't to be copied stand for themselves."""
     return {id(t): t for t in (*model.parameters(), *model.buffers())} if share else {}
 
 
-def _copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
+def copied(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A deep copy of ``model`` with what ``memo`` has for the parts that are in it, by their ids.
+
+    Raises:
+        ConvcostError: a part of it can't be copied.
+    """
     try:
         made: nn.Module = copy.deepcopy(model, memo)
     except Exception as error:  # whatever the model's own parts raise
@@ -125,7 +121,7 @@ def _copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
 
 def _why_left(conv: nn.Module) -> str:
     """Why a convolution must stay as it is, or ''."""
-    kinds = (*_ALL_CONVS, *PADDED, *CROPPED)
+    kinds = (*CONVS, *PADDED, *CROPPED)
     if type(conv).forward not in {kind.forward for kind in kinds}:
         return f"{type(conv).__name__} has a forward of its own"
     if isinstance(getattr(conv, "pads", None), Scaled):
@@ -139,13 +135,12 @@ def _why_left(conv: nn.Module) -> str:
 
 def _conv_op(conv: Any) -> Conv:
     """What a convolution's module does."""
-    pads = conv.pads.padding if isinstance(conv, PADDED) else _padding(conv)
     return Conv(
         conv.in_channels,
         conv.out_channels,
         conv.kernel_size,
         conv.stride,
-        conv.crop if isinstance(conv, CROPPED) else pads,
+        _own_padding(conv),
         conv.dilation,
         conv.groups,
         conv.bias is not None,
@@ -154,7 +149,15 @@ def _conv_op(conv: Any) -> Conv:
     )
 
 
-def _padding(conv: Any) -> Padding:
+def _own_padding(conv: Any) -> Padding:
+    if isinstance(conv, CROPPED):
+        return conv.crop
+    pads = getattr(conv, "pads", None)
+    return pads.padding if isinstance(pads, Fixed) else padding_of(conv)
+
+
+def padding_of(conv: Any) -> Padding:
+    """The padding of a convolution of torch's, as (before, after) per axis."""
     if conv.padding == "same":
         # torch's rule (Convolution.cpp): the odd one after
         spans = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
@@ -165,38 +168,40 @@ def _padding(conv: Any) -> Padding:
 
 
 def _replaced(
-    conv: Any, block: Block, memo: dict[int, Any], init: Init
+    conv: Any, block: Block, memo: dict[int, Any], choice: Choice
 ) -> tuple[nn.Module, float | None]:
     """The layer in the place of ``conv``, and the error of its weights if they are approximated."""
     where = {"device": conv.weight.device, "dtype": conv.weight.dtype}
     error = None
     if len(block) == 1:
-        new = _with_weights_of(conv, block[0][1], memo)
+        new = with_weights_of(conv, block[0][1], memo)
     else:
         parts = {part: _layer(op, conv, where) for part, op in block}
         new = nn.Sequential()
         for part, layer in parts.items():
             new.add_module(part, layer)
-        if init == "svd":
+        if choice.init == "svd":
             error = _approximate(conv, parts)
         for parameter in new.parameters():
             parameter.requires_grad_(conv.weight.requires_grad)
-    return _in_place_of(conv, new, memo), error
+    return in_place_of(conv, new, memo), error
 
 
-def _in_place_of(old: nn.Module, new: nn.Module, memo: dict[int, Any]) -> nn.Module:
+def in_place_of(old: nn.Module, new: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """``new`` with the mode and the hooks of ``old``."""
     for key in _HOOKS:
         new.__dict__[key] = copy.deepcopy(old.__dict__[key], memo)
     return new.train(old.training)
 
 
-def _with_weights_of(conv: Any, op: Any, memo: dict[int, Any], pads: Pads | None = None) -> nn.Module:
+def with_weights_of(
+    conv: Any, op: Any, memo: dict[int, Any], pads: Pads | None = None
+) -> nn.Module:
     """A convolution that is ``op``, with a copy of the weights; what shares them goes on to."""
     new: Any = _layer(op, conv, {"device": "meta"}, pads)
     new.weight = copy.deepcopy(conv.weight, memo)
     new.bias = copy.deepcopy(conv.bias, memo)
-    return new
+    return new  # type: ignore[no-any-return]  # a module that has got other weights
 
 
 def _approximate(conv: Any, parts: Mapping[str, Any]) -> float:
@@ -219,13 +224,14 @@ def _layer(
     """A layer of torch's that is ``op``; it pads as ``like`` does where that isn't with zeros."""
     axes = len(like.kernel_size)
     if isinstance(op, Norm):
-        made: nn.Module = _NORMS[axes - 1](op.channels, **where)
-        return made
+        norm: nn.Module = _NORMS[axes - 1](op.channels, **where)
+        return norm
     if isinstance(op, Elementwise):
         return nn.ReLU()
     direct = pads is None and all(before == after for before, after in op.padding)
-    plain = all(size == 1 for size in op.kernel_size)
     settings = {
+        "in_channels": op.in_channels,
+        "out_channels": op.out_channels,
         "kernel_size": op.kernel_size,
         "stride": op.stride,
         "padding": tuple(before for before, _ in op.padding) if direct else 0,
@@ -234,23 +240,29 @@ def _layer(
         "bias": op.bias,
         **where,
     }
-    channels = (op.in_channels, op.out_channels)
-    if op.transposed:
-        made = (_TRANSPOSED if direct else CROPPED)[axes - 1](
-            *channels, output_padding=op.output_padding, **settings
-        )
-        if not direct:
-            made.crop = op.padding
-        return made
+    make = _transposed if op.transposed else _plain
+    return make(op, like, settings, None if direct else pads or Fixed(op.padding))
+
+
+def _plain(op: Conv, like: Any, settings: dict[str, Any], pads: Pads | None) -> nn.Module:
     mode = _mode(like)
-    if direct:
-        settings["padding_mode"] = "zeros" if plain else mode
-        made = _CONVS[axes - 1](*channels, **settings)
-    else:
-        made = PADDED[axes - 1](*channels, **settings)
-        made.pads = pads or Fixed(op.padding)
-        made.fill_mode = "constant" if mode == "zeros" else mode
-    return made
+    axes = len(op.kernel_size)
+    if pads is None:
+        mode = "zeros" if op.is_pointwise else mode
+        conv: nn.Module = PLAIN_CONVS[axes - 1](padding_mode=mode, **settings)
+        return conv
+    padded: Any = PADDED[axes - 1](**settings)
+    padded.pads = pads
+    padded.fill_mode = "constant" if mode == "zeros" else mode
+    return padded  # type: ignore[no-any-return]  # a module that has got attributes
+
+
+def _transposed(op: Conv, _: Any, settings: dict[str, Any], pads: Pads | None) -> nn.Module:
+    kinds: Any = _TRANSPOSED if pads is None else CROPPED
+    conv = kinds[len(op.kernel_size) - 1](output_padding=op.output_padding, **settings)
+    if pads is not None:
+        conv.crop = op.padding
+    return conv  # type: ignore[no-any-return]  # as above
 
 
 def _mode(conv: Any) -> str:
@@ -258,105 +270,3 @@ def _mode(conv: Any) -> str:
     if isinstance(conv, PADDED):
         return "zeros" if conv.fill_mode == "constant" else conv.fill_mode
     return str(getattr(conv, "padding_mode", "zeros"))
-
-
-# dense
-
-
-def make_dense(
-    model: nn.Module, graph: Graph, variant: Variant, *, share: bool = False
-) -> Rewritten:
-    """A copy of ``model``, whose trace is ``graph``, with its late strides taken out.
-
-    The weights are the original's, and so are the names in its ``state_dict``. Padding is worked
-    out from the input's size in each pass, so the copy takes every size that the original takes.
-    ``share`` as in ``rewrite_convolutions``.
-
-    Raises:
-        ConvcostError: the output stride can't be reached, a layer can't be made dense, or the
-            model can't be copied.
-    """
-    windows = {path: module for path, module in model.named_modules() if _is_window(module)}
-    plan = dense(graph, windows, **variant.options)  # type: ignore[arg-type]  # of its own kind
-    channels = _channels(graph)
-    memo = _memo(model, share=share)
-    for path, denser in plan.changes.items():
-        maker = next(make for kind, make in _MAKERS.items() if isinstance(windows[path], kind))
-        new = maker(path, windows[path], denser, _like(model, channels[path]), memo)
-        memo[id(windows[path])] = _in_place_of(windows[path], new, memo)
-    pools = (path for path in plan.changes if isinstance(windows[path], _AVG_POOLS))
-    return Rewritten(
-        module=_copy(model, memo),
-        variant=variant,
-        layers=tuple(path for path in plan.changes if isinstance(windows[path], _ALL_CONVS)),
-        convolutions=sum(isinstance(module, _ALL_CONVS) for module in model.modules()),
-        plan=plan,
-        pools=frozenset(pools),
-    )
-
-
-def _is_window(module: nn.Module) -> bool:
-    """Whether a module is a window op of torch's, whose settings say all that it does."""
-    kinds = (*_CONVS, *_MAX_POOLS, *_AVG_POOLS, *_PADS)
-    return any(isinstance(module, k) and type(module).forward is k.forward for k in kinds)
-
-
-def _channels(graph: Graph) -> dict[str, int]:
-    """The channels of what each module reads first."""
-    found: dict[str, int] = {}
-    for node in graph.nodes:
-        sizes = getattr(node.op, "kernel_size", ())
-        if node.inputs and sizes:
-            found.setdefault(node.module, graph.nodes[node.inputs[0]].shape[-len(sizes) - 1])
-    return found
-
-
-def _like(model: nn.Module, channels: int | None) -> Tensor:
-    """A vector of so many channels of the model's own device and dtype."""
-    floating = (p for p in model.parameters() if p.is_floating_point())
-    return next(floating, torch.empty(0)).detach().new_empty(channels or 0)
-
-
-def _dense_conv(
-    path: str, conv: Any, denser: Denser, _: Tensor, memo: dict[int, Any]
-) -> nn.Module:
-    op: Any = denser.op
-    if conv.padding_mode != "zeros" and any(map(any, _padding(conv))):
-        raise ConvcostError(
-            f"dense: {path} pads in mode {conv.padding_mode!r}: of a denser map that would be "
-            "other values"
-        )
-    if "weight" not in conv._parameters:  # noqa: SLF001  named_parameters hides ties
-        raise ConvcostError(f"dense: the weight of {path} isn't a plain parameter")
-    pads: Padding = tuple(
-        (before * r, after * r) for (before, after), r in zip(op.padding, denser.rate, strict=True)
-    )
-    wide = op._replace(stride=denser.stride, dilation=denser.dilation, padding=pads)
-    return _with_weights_of(conv, wide, memo, Scaled(denser) if denser.is_strided_less else None)
-
-
-def _dense_max_pool(
-    path: str, pool: Any, denser: Denser, _: Tensor, __: dict[int, Any]
-) -> nn.Module:
-    if pool.return_indices:
-        raise ConvcostError(f"dense: {path} returns the indices of its maxima, which would change")
-    return DenseMaxPool(denser)
-
-
-def _dense_avg_pool(
-    _: str, pool: Any, denser: Denser, like: Tensor, __: dict[int, Any]
-) -> nn.Module:
-    divisor = getattr(pool, "divisor_override", None)
-    return DenseAvgPool(denser, like, divisor, counts_padding=pool.count_include_pad)
-
-
-def _dense_pad(_: str, pad: Any, denser: Denser, __: Tensor, ___: dict[int, Any]) -> nn.Module:
-    return DensePad(denser, pad.value)
-
-
-_MAKERS: dict[tuple[type[nn.Module], ...], Callable[..., nn.Module]] = {
-    _CONVS: _dense_conv,
-    _MAX_POOLS: _dense_max_pool,
-    _AVG_POOLS: _dense_avg_pool,
-    _PADS: _dense_pad,
-}

@@ -60,14 +60,12 @@ def _has_batch(value: Any) -> int:
 def _saved(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, free: bool
 ) -> bytes:
-    shapes = torch.export.ShapesCollection()
+    shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]  # torch's own
     for tensor in _tensors(args, kwargs) if free else ():
         shapes[tensor] = {0: torch.export.Dim.DYNAMIC}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        program = torch.export.export(
-            module, args, kwargs, dynamic_shapes=shapes if free else None
-        )
+        program = torch.export.export(module, args, kwargs, dynamic_shapes=shapes if free else None)
         file = io.BytesIO()
         torch.export.save(program, file)
     return file.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Literal, NamedTuple
 
 from convcost.errors import ConvcostError, ShapeError, show_value
 from convcost.graph import Graph, GraphBuilder, Node
@@ -14,6 +15,14 @@ STEM_CHANNELS = 4
 """A convolution with at most so many input channels reads the image: it is a stem."""
 MAX_NAMES = 12
 """Names that an error lists."""
+
+
+class Choice(NamedTuple):
+    """Which layers of a model are rewritten, by globs over their paths, and with what weights."""
+
+    only: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    init: Literal["fresh", "svd"] = "fresh"
 
 
 def convolutions(graph: Graph) -> list[str]:

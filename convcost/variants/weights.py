@@ -43,7 +43,8 @@ def factorise(weight: Tensor, groups: int, rank: int, *, transposed: bool) -> Fa
     lost, whole = s[:, kept:].square().sum().sqrt(), s.square().sum().sqrt()
     return Factors(
         filters.reshape(-1, 1, *kernel).to(weight.dtype),
-        _pointwise(mix, groups).reshape(-1, mix.shape[2] * len(mix) // groups, *(1 for _ in kernel))
+        _pointwise(mix, groups)
+        .reshape(-1, mix.shape[2] * len(mix) // groups, *(1 for _ in kernel))
         .to(weight.dtype),
         float(lost / whole) if whole else 0.0,
     )
@@ -52,8 +53,10 @@ def factorise(weight: Tensor, groups: int, rank: int, *, transposed: bool) -> Fa
 def _by_input(weight: Tensor, groups: int) -> Tensor:
     """``[out, in / groups, *kernel]`` as ``[in, out / groups, *kernel]``."""
     out, ins, *kernel = weight.shape
-    return weight.reshape(groups, out // groups, ins, *kernel).transpose(1, 2).reshape(
-        groups * ins, out // groups, *kernel
+    return (
+        weight.reshape(groups, out // groups, ins, *kernel)
+        .transpose(1, 2)
+        .reshape(groups * ins, out // groups, *kernel)
     )
 
 

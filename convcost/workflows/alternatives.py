@@ -14,20 +14,13 @@ from convcost.ops import Conv, Pool
 from convcost.report import Row, Value, exact, number, unavailable
 from convcost.variants import STANDARD, Variant
 from convcost.variants.dense import last_feature_map
+from convcost.variants.rewrite import Choice
 
 if TYPE_CHECKING:
     from torch import nn
 
     from convcost.sources.model import LoadedModel
-    from convcost.variants.modules import Init, Rewritten
-
-
-class Choice(NamedTuple):
-    """Which convolutions are rewritten, by globs over module paths, and with what weights."""
-
-    only: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    init: Init = "fresh"
+    from convcost.variants.modules import Rewritten
 
 
 class Alternative(NamedTuple):
@@ -81,12 +74,13 @@ def rewrite_model(
     Raises:
         ConvcostError: it can't be rewritten so.
     """
-    from convcost.variants.modules import make_dense, rewrite_convolutions  # noqa: PLC0415  torch
+    from convcost.variants.dense_modules import make_dense  # noqa: PLC0415  torch
+    from convcost.variants.modules import rewrite_convolutions  # noqa: PLC0415  torch
 
     if choice.init != "fresh":
         _need_separable(variant)
     if variant.name != "dense":
-        return rewrite_convolutions(module, variant, *choice, share=share)
+        return rewrite_convolutions(module, variant, choice, share=share)
     if choice.only or choice.keep:
         raise ConvcostError(
             "dense changes everything after a stride: --only and --keep have no meaning for it"

@@ -13,9 +13,9 @@ from convcost.measure.settings import Settings
 from convcost.ops import Input
 from convcost.report import Finding, Report, Row, Value
 from convcost.variants import MODEL_VARIANTS, STANDARD, Variant, parse_variant
+from convcost.variants.rewrite import Choice
 from convcost.workflows.alternatives import (
     Alternative,
-    Choice,
     alternative,
     as_it_stands,
     changed_layers,
@@ -60,9 +60,7 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
         input=input_shapes(reference.graph),
         environment=environment(request.settings, outcome and outcome.environment),
         rows=rows,
-        layers=tuple(
-            row for other in others for row in changed_layers(other, reference)
-        )
+        layers=tuple(row for other in others for row in changed_layers(other, reference))
         if request.per_layer
         else (),
         findings=tuple(_findings(compared, rows)),
@@ -76,9 +74,7 @@ def input_shapes(graph: Graph) -> tuple[tuple[int, ...], ...]:
     return tuple(node.shape for node in graph.nodes if isinstance(node.op, Input))
 
 
-def load(
-    request: Any, notify: Notify, *, real: bool
-) -> tuple[LoadedModel, Graph, tuple[str, ...]]:
+def load(request: Any, notify: Notify, *, real: bool) -> tuple[LoadedModel, Graph, tuple[str, ...]]:
     """The model that ``request`` names, in the dtype that it asks for, its trace and notices.
 
     Raises:
@@ -153,9 +149,7 @@ def _measure(compared: Compared, request: CompareRequest, notify: Notify) -> Out
         return execute_modules(modules, placed.args, placed.kwargs, settings, notify)
 
 
-def _rows(
-    compared: Compared, outcome: Outcome | None, request: CompareRequest
-) -> Iterator[Row]:
+def _rows(compared: Compared, outcome: Outcome | None, request: CompareRequest) -> Iterator[Row]:
     reference = compared.alternatives[0]
     for side in compared.alternatives:
         values = summary(side, reference)

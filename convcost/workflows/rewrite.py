@@ -12,9 +12,9 @@ from convcost.measure.settings import Settings
 from convcost.ops import Shape
 from convcost.report import Finding, Report, Row
 from convcost.variants import MODEL_VARIANTS, Variant, parse_variant
+from convcost.variants.rewrite import Choice
 from convcost.workflows.alternatives import (
     Alternative,
-    Choice,
     alternative,
     as_it_stands,
     changed_layers,
@@ -96,9 +96,7 @@ def _need_something(after: Alternative) -> None:
         )
 
 
-def _rows(
-    name: str, before: Alternative, after: Alternative, placed: Placed
-) -> tuple[Row, ...]:
+def _rows(name: str, before: Alternative, after: Alternative, placed: Placed) -> tuple[Row, ...]:
     values = summary(after, before)
     if _is_dense(after):
         values["largest_difference"] = prove(after, before, placed.args, placed.kwargs)
