@@ -49,7 +49,7 @@ def make_dense(
     memo = starting_memo(model, share=share)
     for path, denser in plan.changes.items():
         maker = next(make for kind, make in _MAKERS.items() if isinstance(windows[path], kind))
-        new = maker(path, windows[path], denser, _like(model, channels[path]), memo)
+        new = maker(path, windows[path], denser, _like(model, channels.get(path, 0)), memo)
         memo[id(windows[path])] = in_place_of(windows[path], new, memo)
     pools = (path for path in plan.changes if isinstance(windows[path], _AVG_POOLS))
     return Rewritten(
@@ -78,10 +78,10 @@ def _channels(graph: Graph) -> dict[str, int]:
     return found
 
 
-def _like(model: nn.Module, channels: int | None) -> Tensor:
+def _like(model: nn.Module, channels: int) -> Tensor:
     """A vector of so many channels of the model's own device and dtype."""
     floating = (p for p in model.parameters() if p.is_floating_point())
-    return next(floating, torch.empty(0)).detach().new_empty(channels or 0)
+    return next(floating, torch.empty(0)).detach().new_empty(channels)
 
 
 def _dense_conv(path: str, conv: Any, denser: Denser, _: Tensor, memo: dict[int, Any]) -> nn.Module:

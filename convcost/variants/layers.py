@@ -179,11 +179,13 @@ class DenseAvgPool(_Dense):
         always_whole = not op.ceil_mode and (counts_padding or not any(map(any, op.padding)))
         self.divisor = divisor or (prod(op.kernel_size) if always_whole else None)
         ones = like.new_ones(len(like), 1, *op.kernel_size)
-        self.register_buffer("weight", ones / (self.divisor or 1), persistent=False)
+        # ones are exact in every dtype that the model may be put in later
+        self.register_buffer("weight", ones, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         padding = self.padding(x)
-        total = self._sum(functional.pad(x, _flat(padding)), self.weight)
+        weight = self.weight.to(x) / (self.divisor or 1)
+        total = self._sum(functional.pad(x, _flat(padding)), weight)
         return total if self.divisor else total / self._counted(x, padding)
 
     def _sum(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -206,4 +208,4 @@ class DenseAvgPool(_Dense):
         sizes = x.shape[-len(padding) :]
         ones = torch.ones(1, *sizes, dtype=x.dtype, device=x.device)
         ones = functional.pad(ones, _flat(tuple(reach)), value=1)
-        return self._sum(functional.pad(ones, _flat(rest)), self.weight[:1]).clamp(min=1)
+        return self._sum(functional.pad(ones, _flat(rest)), self.weight[:1].to(x)).clamp(min=1)
