@@ -38,10 +38,7 @@ TORCH_FILES = {
         "find_model",
         "python_file",
     )
-} | {
-    f"variants/{name}.py"
-    for name in ("dense_modules", "layers", "modules", "program", "weights")
-}
+} | {f"variants/{name}.py" for name in ("dense_modules", "layers", "modules", "program", "weights")}
 """The files of rooms without torch that turn models into graphs, or rewrite them."""
 CORE_BELOW = {
     "errors": set(),

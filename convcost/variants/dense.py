@@ -116,17 +116,12 @@ def last_feature_map(graph: Graph) -> int:
 
 
 def _need_reachable(follower: Follower, last: int, wanted: int) -> None:
-    strides = _strides(follower.tensors[last])
-    found = max(strides, default=1)
-    reachable = sorted(
-        {
-            int(stride)
-            for tensor in follower.tensors[: last + 1]
-            for stride in _strides(tensor)
-            if stride < found and stride == int(stride)
-        }
-    )
+    strides = {stride for tensor in follower.tensors[: last + 1] for stride in _strides(tensor)}
+    found = max(_strides(follower.tensors[last]), default=1)
+    reachable = sorted(int(s) for s in strides if s < found and s == int(s))
     hint = f"reachable: {', '.join(map(str, reachable))}" if reachable else "it has no strides"
+    if max(strides, default=1) > found:
+        hint = "the model upsamples its maps again: give the part of it before that"
     if found <= wanted:
         raise ConvcostError(
             f"dense can't give output stride {wanted}: the last feature map's is {found}", hint

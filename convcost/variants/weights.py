@@ -41,11 +41,12 @@ def factorise(weight: Tensor, groups: int, rank: int, *, transposed: bool) -> Fa
         mix = torch.nn.functional.pad(mix, (0, rank - kept))
         filters = torch.nn.functional.pad(filters, (0, 0, 0, rank - kept))
     lost, whole = s[:, kept:].square().sum().sqrt(), s.square().sum().sqrt()
+    # a transposed depthwise weight is [in, rank, *kernel], another [in * rank, 1, *kernel]
+    layout = (len(filters), rank) if transposed else (-1, 1)
+    pointwise = _pointwise(mix, groups)
     return Factors(
-        filters.reshape(-1, 1, *kernel).to(weight.dtype),
-        _pointwise(mix, groups)
-        .reshape(-1, mix.shape[2] * len(mix) // groups, *(1 for _ in kernel))
-        .to(weight.dtype),
+        filters.reshape(*layout, *kernel).to(weight.dtype),
+        pointwise.reshape(*pointwise.shape, *(1 for _ in kernel)).to(weight.dtype),
         float(lost / whole) if whole else 0.0,
     )
 

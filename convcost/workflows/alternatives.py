@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
@@ -137,17 +137,30 @@ def output_shape(alternative: Alternative) -> tuple[int, ...]:
     return alternative.graph.nodes[alternative.graph.output].shape
 
 
-def summary(alternative: Alternative, reference: Alternative) -> dict[str, Value]:
-    """What a variant costs, and where its last feature map is."""
+def is_dense(alternative: Alternative) -> bool:
+    """Whether strides were taken out of it."""
+    return alternative.rewritten is not None and alternative.rewritten.plan is not None
+
+
+def summaries(alternatives: Sequence[Alternative]) -> list[dict[str, Value]]:
+    """What each variant costs beside the first, and where its last feature map is.
+
+    Beside a dense one the receptive fields are those of what the final pooling reads, even where
+    that is a pooling to a fixed size: it would see more of a denser map.
+    """
+    compared = any(map(is_dense, alternatives))
+    return [_summary(side, alternatives[0], at_map=compared) for side in alternatives]
+
+
+def _summary(alternative: Alternative, reference: Alternative, *, at_map: bool) -> dict[str, Value]:
     totals = dict(alternative.costs.totals)
-    at_map = alternative.costs.rows[alternative.feature_map]
-    if alternative.rewritten is not None and alternative.rewritten.plan is not None:
-        # a pool to a fixed size after it sees more of a denser map: what is kept is the map's
-        totals |= {key: at_map[key] for key in at_map if key in _FIELD}
+    row = alternative.costs.rows[alternative.feature_map]
+    if at_map:
+        totals |= {key: row[key] for key in _FIELD}
     mine, other = (
         number(costs.totals["multiplications"]) for costs in (alternative.costs, reference.costs)
     )
-    stride = at_map["effective_stride"].value
+    stride = row["effective_stride"].value
     rewritten = alternative.rewritten
     return {
         **totals,

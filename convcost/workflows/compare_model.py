@@ -19,8 +19,9 @@ from convcost.workflows.alternatives import (
     alternative,
     as_it_stands,
     changed_layers,
+    is_dense,
     output_shape,
-    summary,
+    summaries,
 )
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import timed_values
@@ -150,14 +151,13 @@ def _measure(compared: Compared, request: CompareRequest, notify: Notify) -> Out
 
 
 def _rows(compared: Compared, outcome: Outcome | None, request: CompareRequest) -> Iterator[Row]:
-    reference = compared.alternatives[0]
-    for side in compared.alternatives:
-        values = summary(side, reference)
-        if outcome is not None:
-            values |= timed_values(side.name, outcome)
-            if side.rewritten is not None and side.rewritten.plan is not None:
-                values["largest_difference"] = on_data(side, compared, request.settings)
-        yield Row(compared.loaded.name, side.name, "network", "", output_shape(side), values)
+    sides = compared.alternatives
+    for side, values in zip(sides, summaries(sides), strict=True):
+        measured = {} if outcome is None else timed_values(side.name, outcome)
+        if is_dense(side) and outcome is not None:
+            measured["largest_difference"] = on_data(side, compared, request.settings)
+        found = {**values, **measured}
+        yield Row(compared.loaded.name, side.name, "network", "", output_shape(side), found)
 
 
 def on_data(side: Alternative, compared: Compared, settings: Settings) -> Value:
@@ -171,7 +171,7 @@ def on_data(side: Alternative, compared: Compared, settings: Settings) -> Value:
 
 def _findings(compared: Compared, rows: Sequence[Row]) -> Iterator[Finding]:
     for side, row in zip(compared.alternatives, rows, strict=True):
-        if side.rewritten is not None and side.rewritten.plan is not None:
+        if is_dense(side):
             yield from proof_findings(row.name, side.name, row.values, rows[0].values)
 
 

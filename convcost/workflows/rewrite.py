@@ -18,9 +18,10 @@ from convcost.workflows.alternatives import (
     alternative,
     as_it_stands,
     changed_layers,
+    is_dense,
     output_shape,
     rewrite_model,
-    summary,
+    summaries,
 )
 from convcost.workflows.compare_model import input_shapes, load, rewrite_notices
 from convcost.workflows.environment import environment
@@ -97,21 +98,17 @@ def _need_something(after: Alternative) -> None:
 
 
 def _rows(name: str, before: Alternative, after: Alternative, placed: Placed) -> tuple[Row, ...]:
-    values = summary(after, before)
-    if _is_dense(after):
-        values["largest_difference"] = prove(after, before, placed.args, placed.kwargs)
+    old, new = summaries((before, after))
+    if is_dense(after):
+        new["largest_difference"] = prove(after, before, placed.args, placed.kwargs)
     return (
-        Row(name, before.name, "network", "", output_shape(before), summary(before, before)),
-        Row(name, after.name, "network", "", output_shape(after), values),
+        Row(name, before.name, "network", "", output_shape(before), old),
+        Row(name, after.name, "network", "", output_shape(after), new),
     )
 
 
-def _is_dense(side: Alternative) -> bool:
-    return side.rewritten is not None and side.rewritten.plan is not None
-
-
 def _findings(after: Alternative, rows: Sequence[Row]) -> Iterator[Finding]:
-    if _is_dense(after):
+    if is_dense(after):
         yield from proof_findings(rows[1].name, after.name, rows[1].values, rows[0].values)
 
 

@@ -7,7 +7,14 @@ from typing import Any
 
 from convcost.sources import spec_schema as layers
 from convcost.sources.saved import report_adapter
-from convcost.variants import MAX_AXES, MAX_OPTION, VARIANTS, is_per_axis, is_switch, option_defaults
+from convcost.variants import (
+    MAX_AXES,
+    MAX_OPTION,
+    VARIANTS,
+    is_per_axis,
+    is_switch,
+    option_defaults,
+)
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
