@@ -108,6 +108,16 @@ def dense(graph: Graph, windows: Collection[str], *, output_stride: int = 16) ->
     return DensePlan(changes, last, tuple(dim.rate for dim in after.dims), after.mixed)
 
 
+def halved_stride(graph: Graph) -> int:
+    """Half the output stride of the last feature map; 0 where that is no whole number."""
+    from convcost.variants.follow import Follower  # noqa: PLC0415  as above
+
+    follower = Follower(graph, None)
+    strides = _strides(follower.tensors[follower.last_feature_map()])
+    half, rest = divmod(max(strides, default=1), 2)
+    return 0 if rest else int(half)
+
+
 def last_feature_map(graph: Graph) -> int:
     """The index of what the final pooling or flattening reads, else of the output."""
     from convcost.variants.follow import Follower  # noqa: PLC0415  as above

@@ -12,7 +12,8 @@ from convcost.graph import Graph
 from convcost.measure.settings import Settings
 from convcost.ops import Input
 from convcost.report import Finding, Report, Row, Value
-from convcost.variants import MODEL_VARIANTS, STANDARD, Variant, parse_variant
+from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
+from convcost.variants.dense import halved_stride
 from convcost.variants.rewrite import Choice
 from convcost.workflows.alternatives import (
     Alternative,
@@ -119,7 +120,7 @@ def _compared(request: CompareRequest, notify: Notify) -> Compared:
     loaded, graph, notices = load(request, notify, real=request.measure)
     choice = Choice(request.only, request.keep)
     found = [as_it_stands(loaded, graph)]
-    variants = request.variants or _all_variants(request)
+    variants = request.variants or _all_variants(request, graph)
     for variant in {str(v): v for v in variants if v != STANDARD}.values():
         notify(f"rewriting as {variant}", None)
         try:
@@ -131,10 +132,13 @@ def _compared(request: CompareRequest, notify: Notify) -> Compared:
     return Compared(loaded, found, notices)
 
 
-def _all_variants(request: CompareRequest) -> tuple[Variant, ...]:
-    """Everything that makes sense for what was asked: dense chooses its layers itself."""
-    names = [n for n in MODEL_VARIANTS if n != "dense" or not (request.only or request.keep)]
-    return tuple(parse_variant(name, MODEL_VARIANTS) for name in names)
+def _all_variants(request: CompareRequest, graph: Graph) -> tuple[Variant, ...]:
+    """Everything that makes sense here; dense, which chooses its layers itself, at half stride."""
+    variants = tuple(map(parse_variant, VARIANTS))
+    half = halved_stride(graph)
+    if not half or request.only or request.keep:
+        return variants
+    return (*variants, Variant("dense", {"output_stride": half}))
 
 
 def _measure(compared: Compared, request: CompareRequest, notify: Notify) -> Outcome:
