@@ -48,8 +48,8 @@ def main(names: list[str]) -> None:
 def compared(name: str, variant: str) -> str:
     """Compares a model with one of its variants, or with all; what stopped it, or ''."""
     chosen = (parse_variant(variant, MODEL_VARIANTS),) if variant else ()
-    arguments = {"weights": None, **EXTRA.get(name.split("_")[0], {})}
-    folder = "segmentation." if name.split("_")[0] in EXTRA else ""
+    arguments = {"weights": None, **EXTRA.get(name.split("_", maxsplit=1)[0], {})}
+    folder = "segmentation." if name.split("_", maxsplit=1)[0] in EXTRA else ""
     source = f"torchvision.models.{folder}".rstrip(".") + f":{name}"
     try:
         compare(CompareRequest(source, chosen, measure=False, arguments=arguments))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -229,10 +228,13 @@ def _layer(module: str, paths: tuple[str, ...]) -> str:
 def _changed(row: Row, before: Row | None, variant: str) -> Row:
     old = number(before.values["multiplications"]) if before else 0
     saved = exact(int(old - number(row.values["multiplications"])))
-    return replace(row, variant=variant, values={**row.values, "multiplications_saved": saved})
+    return _with(row, {"multiplications_saved": saved}, variant)
 
 
 def _with_error(row: Row, error: float | None) -> Row:
-    if error is None:
-        return row
-    return replace(row, values={**row.values, "weight_error": exact(error)})
+    return row if error is None else _with(row, {"weight_error": exact(error)}, row.variant)
+
+
+def _with(row: Row, more: Mapping[str, Value], variant: str) -> Row:
+    values = {**row.values, **more}
+    return Row(row.name, variant, row.op, row.module, row.output_shape, values)
