@@ -138,6 +138,7 @@ FILES = {
         "    def forward(self, x):\n        raise RuntimeError('no way')\n"
         "model = Net()\n"
     ),
+    "meta.py": ("from torch import nn\nmodel = nn.Sequential(nn.Conv2d(8, 8, 3, device='meta'))\n"),
     "reads.py": (
         "from torch import nn\n"
         "class Net(nn.Module):\n"
@@ -179,6 +180,18 @@ REFUSALS = {
     "a forward that reads what isn't there any more": (
         ("compare", "reads.py", "--no-measure", "--variant", "separable", *INPUT),
         "the model doesn't run as separable",
+    ),
+    "weights that hold nothing": (
+        ("rewrite", "meta.py", "--variant", "separable", *INPUT),
+        "the model's weights are on the meta device",
+    ),
+    "weights that hold nothing, to measure": (
+        ("compare", "meta.py", *INPUT),
+        "the model's weights are on the meta device",
+    ),
+    "weights that hold nothing, and an input that doesn't fit": (
+        ("compare", "meta.py", "--no-measure", "--input", "1x7x9x9"),
+        "needs 8 input channels, found 7",
     ),
     "a program without modules": (
         ("rewrite", "some.pt2", "--variant", "separable"),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from convcost.errors import ConvcostError
 from convcost.measure.execute import memory_format, place
 from convcost.measure.in_place import on_device
 from convcost.measure.machine import find_device
@@ -42,8 +43,13 @@ def on_its_device(
     """The same on the device and in the memory format, with random data where there was none.
 
     Raises:
-        ConvcostError: no such device, or the format doesn't fit the inputs.
+        ConvcostError: no such device, the format doesn't fit the inputs, or the model has no data.
     """
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        raise ConvcostError(
+            "the model's weights are on the meta device: without data it can't run",
+            "build it on a real device, or leave the measurement out with --no-measure",
+        )
     torch.manual_seed(settings.seed)
     device = find_device(settings.device)
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)

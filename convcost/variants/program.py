@@ -27,13 +27,8 @@ def export_program(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, 
     it to be one number, it stays fixed, and a notice says so.
 
     Raises:
-        ConvcostError: the model has no weights, or torch can't export it.
+        ConvcostError: torch can't export it.
     """
-    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
-        raise ConvcostError(
-            "the model's weights are on the meta device: a program without weights can't run",
-            "build it on a real device",
-        )
     module = module.eval()
     args, kwargs = tuple(args), dict(kwargs)
     wide = tuple(map(_twice, args)), {key: _twice(value) for key, value in kwargs.items()}

@@ -148,16 +148,19 @@ def traced(
     from convcost.sources.forward import NeedsDataError, run_forward  # noqa: PLC0415
 
     try:
-        return loaded, *run_forward(loaded, source)
+        try:
+            return loaded, *run_forward(loaded, source)
+        except NeedsDataError:
+            if reload is None:
+                raise
+        # the inputs stay: they may have been given by hand
+        again = reload()._replace(args=loaded.args, kwargs=loaded.kwargs)
+        return again, *run_forward(again, source)
     except NeedsDataError as error:
-        if reload is None:
-            raise ConvcostError(
-                f"{source}: the model is on the meta device, and its forward needs data: {error}",
-                "give it with real parameters",
-            ) from error
-    # the inputs stay: they may have been given by hand
-    again = reload()._replace(args=loaded.args, kwargs=loaded.kwargs)
-    return again, *run_forward(again, source)
+        raise ConvcostError(
+            f"{source}: the model is on the meta device, and its forward needs data: {error}",
+            "give it with real parameters",
+        ) from error
 
 
 def _groups(graph: Graph, request: ProfileRequest) -> list[Group]:

@@ -23,7 +23,9 @@ from convcost.workflows.proof import prove
 pytestmark = pytest.mark.zoo
 
 ODD = (97, 111)
-WITHOUT_AUX = {"googlenet": {"aux_logits": False, "init_weights": False}}
+WITHOUT_AUX = dict.fromkeys(
+    ("googlenet", "inception_v3"), {"aux_logits": False, "init_weights": False}
+)
 
 
 def model(name: str, *, data: bool, **settings: Any) -> nn.Module:
@@ -174,8 +176,6 @@ def test_what_is_upsampled_again_has_no_output_stride_to_change() -> None:
     ],
 )
 def test_others_are_made_dense_or_the_layer_that_forbids_it_is_told(name: str, told: str) -> None:
-    settings = {"inception_v3": {"aux_logits": False, "init_weights": False}}
-    WITHOUT_AUX.update(settings)
     size = 299 if name == "inception_v3" else 224
     if not told:
         _, before, after = dense(name, (1, 3, size, size), 8, data=False)
