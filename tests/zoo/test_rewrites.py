@@ -23,9 +23,9 @@ from convcost.workflows.proof import prove
 pytestmark = pytest.mark.zoo
 
 ODD = (97, 111)
-WITHOUT_AUX = dict.fromkeys(
-    ("googlenet", "inception_v3"), {"aux_logits": False, "init_weights": False}
-)
+WITHOUT_AUX = {
+    name: {"aux_logits": False, "init_weights": False} for name in ("googlenet", "inception_v3")
+}
 
 
 def model(name: str, *, data: bool, **settings: Any) -> nn.Module:
