@@ -6,7 +6,7 @@ Importing this doesn't import torch; what runs something does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from convcost._version import __version__
 from convcost.errors import ConvcostError
@@ -31,6 +31,7 @@ __all__ = [
     "load",
     "profile",
     "render",
+    "rewrite",
 ]
 
 
@@ -108,6 +109,31 @@ def profile(  # noqa: PLR0913  the command's own options
         settings=settings or Defaults(),
     )
     return workflow.profile_given(model, input, request)
+
+
+def rewrite(  # noqa: PLR0913  the command's own options
+    model: nn.Module,
+    variant: str,
+    *,
+    only: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    init: Literal["fresh", "svd"] = "fresh",
+    input: object = None,  # noqa: A002  the option's name
+) -> nn.Module:
+    """A copy of ``model`` as a variant such as ``separable`` or ``dense:output_stride=8``.
+
+    ``only`` and ``keep`` are globs over the paths of convolutions. Atrous and dense keep the
+    weights and their names; separable starts fresh, or with ``init="svd"`` from the best
+    approximation of the weights. ``dense`` needs an ``input``, as ``profile`` takes it, to see
+    what comes after what. The model is as before afterwards.
+
+    Raises:
+        ConvcostError: there is no such variant, or the model can't be rewritten so.
+    """
+    from convcost.variants.rewrite import Choice  # noqa: PLC0415
+    from convcost.workflows.rewrite import rewrite_given  # noqa: PLC0415
+
+    return rewrite_given(model, variant, Choice(tuple(only), tuple(keep), init), input)
 
 
 def render(report: Report, format: str = "table") -> str:  # noqa: A002  the option's name

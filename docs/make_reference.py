@@ -80,7 +80,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _options(defaults: dict[str, object]) -> str:
-    return ", ".join(f"`{name}` = {value}" for name, value in defaults.items()) or "–"
+    return ", ".join(f"`{name}` = {str(value).lower()}" for name, value in defaults.items()) or "–"
 
 
 def cli_page() -> str:

@@ -13,7 +13,7 @@ from math import prod
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convcost.graph import Graph
 from convcost.measure.modules import build_module
@@ -54,6 +54,21 @@ def seen_along(graph: Graph, axis: int) -> Middle:
     seen = [
         frozenset(reached[o].reshape(size, -1).any(1).nonzero()[:, 0].tolist()) for o in outputs
     ]
+    return Middle(outputs.start, seen)
+
+
+def seen_by_module(module: nn.Module, x: Tensor) -> Middle:
+    """The same as ``seen_along`` for a module on inputs like ``x``, ``[1, channels, size]``."""
+    size = x.shape[-1]
+    probes = torch.cat([torch.zeros(1, size), torch.eye(size)]).bool()
+    # no weight is 0 and no rectifier silent on ones: what is seen shows
+    sample = torch.ones(size + 1, x.shape[1], size, dtype=torch.float64)
+    sample.masked_fill_(probes.unsqueeze(1), float("nan"))
+    with torch.inference_mode():
+        found = module(sample).isnan().any(1)
+    reached = found[1:] & ~found[:1]
+    outputs = _middle(reached.shape[1], MOST_OUTPUTS)
+    seen = [frozenset(reached[:, o].nonzero()[:, 0].tolist()) for o in outputs]
     return Middle(outputs.start, seen)
 
 

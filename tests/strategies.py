@@ -485,6 +485,7 @@ def variants(draw: DrawFn, axes: int | None = None) -> Variant:
         options["rate"] = draw(size if per_axis == 1 else size | each)
     if "depth_multiplier" in options:
         options["depth_multiplier"] = draw(st.integers(1, 3))
+        options["normalise"] = draw(st.booleans())
     return Variant(name, options)
 
 

@@ -38,8 +38,8 @@ TORCH_FILES = {
         "find_model",
         "python_file",
     )
-}
-"""The files of a room without torch that turn models into graphs."""
+} | {f"variants/{name}.py" for name in ("dense_modules", "layers", "modules", "program", "weights")}
+"""The files of rooms without torch that turn models into graphs, or rewrite them."""
 CORE_BELOW = {
     "errors": set(),
     "units": set(),

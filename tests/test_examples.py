@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from cli import convcost
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from convcost.analyses import analyse
@@ -21,6 +24,8 @@ from convcost.sources.model import LoadedModel, load_model
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
+SCRIPTS = {"dense_extraction"}
+"""Examples that are run, not profiled."""
 
 Profile = dict[str, Any]
 Row = dict[str, Any]
@@ -79,7 +84,21 @@ def test_an_examples_totals_are_right(case: Case) -> None:
 
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert names == {case.name for case in CASES} == set(OBSERVATIONS)
+    assert names - SCRIPTS == {case.name for case in CASES} == set(OBSERVATIONS)
+
+
+def test_dense_responses_are_four_times_as_many_and_include_the_sparse_ones(tmp_path: Path) -> None:
+    file = tmp_path / "responses.png"
+    command = [sys.executable, str(EXAMPLES / "dense_extraction.py"), str(file)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "sparse: a response at 25% of the positions\n" in out
+    assert "dense: a response at 100% of the positions\n" in out
+    assert "at every second position both are the same: True\n" in out
+    sparse, dense = out.split("dense: ")
+    assert sparse.count("·") == 24 * 56 * 3 // 4
+    assert "·" not in dense
+    with Image.open(file) as image:
+        assert image.size == (3 * 4 * 96, 4 * 96)
 
 
 # What the docstrings tell, from the output alone

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from convcost.cli.options import Delta, Device, Format, Measure, Output, Seconds, Seed, Threads
+from convcost.cli.options import (
+    Delta,
+    Device,
+    Format,
+    Input,
+    Keep,
+    Measure,
+    Only,
+    Output,
+    Seconds,
+    Seed,
+    Set,
+    Threads,
+    parse_argument,
+    parse_model_variant,
+    parse_shape,
+)
 from convcost.measure.settings import Dtype, MemoryFormat, Settings
-
-if TYPE_CHECKING:
-    from convcost.variants import Variant
 
 _WHAT = "What to compare"
 _WHERE = "Where and how to measure"
@@ -20,7 +33,10 @@ def command(  # noqa: PLR0913  one parameter for each option
     *,
     source: Annotated[
         str | None,
-        typer.Argument(help="A layer spec (.yaml). Without one: the primer's layer."),
+        typer.Argument(
+            help="A layer spec (.yaml), model.py, model.py:attr or package.module:attr. "
+            "Without one: the primer's layer."
+        ),
     ] = None,
     variant: Annotated[
         list[str] | None,
@@ -30,18 +46,10 @@ def command(  # noqa: PLR0913  one parameter for each option
             rich_help_panel=_WHAT,
         ),
     ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="GLOB", help="Rewrite only layers of these names.", rich_help_panel=_WHAT
-        ),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="GLOB", help="Leave layers of these names as they are.", rich_help_panel=_WHAT
-        ),
-    ] = None,
+    only: Only = None,
+    keep: Keep = None,
+    input: Input = None,  # noqa: A002  the option's name
+    set: Set = None,  # noqa: A002  the option's name
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="Show the layers too.", rich_help_panel=_WHAT)
     ] = False,
@@ -72,6 +80,8 @@ def command(  # noqa: PLR0913  one parameter for each option
     $ convcost compare
 
     $ convcost compare configs/aspp.yaml --variant separable --per-layer
+
+    $ convcost compare examples/resnet.py --variant dense:output_stride=8
     """
     from convcost.cli.streams import parse_copies, progress, show
     from convcost.workflows.compare import CompareRequest, compare
@@ -80,24 +90,17 @@ def command(  # noqa: PLR0913  one parameter for each option
     settings = Settings(device, dtype, memory_format, threads, seconds, delta, seed, cuda_graph)
     request = CompareRequest(
         source=source,
-        variants=tuple(map(_variant, variant or ())),
+        variants=tuple(map(parse_model_variant, variant or ())),
         only=tuple(only or ()),
         keep=tuple(keep or ()),
         batch=batch,
         per_layer=per_layer,
         measure=measure,
         settings=settings,
+        arguments=dict(map(parse_argument, set or ())),
+        inputs=tuple(map(parse_shape, input or ())),
     )
     with progress() as notify:
         report = compare(request, notify)
     show(report, format, copies)
     return 2 if report.interrupted else 0
-
-
-def _variant(text: str) -> Variant:
-    from convcost.variants import parse_variant
-
-    try:
-        return parse_variant(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--variant") from None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from convcost.errors import ConvcostError
 from convcost.measure import settings
+
+if TYPE_CHECKING:
+    from convcost.variants import Variant
 
 Format = Annotated[
     Literal["table", "json", "csv", "markdown"],
@@ -49,3 +53,71 @@ Seed = Annotated[
     typer.Option(min=0, max=2**63 - 1, help="Of weights and order.", rich_help_panel=_WHERE),
 ]
 Device = Annotated[settings.Device, typer.Option(help="Where to run.", rich_help_panel=_WHERE)]
+
+_WHAT = "What to run"
+Input = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="1x3x224x224",
+        help="Shape of a model's input. Repeatable.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Argument for a model's factory, as YAML. Repeatable.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Rewrite only layers of these names.", rich_help_panel=_WHAT),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GLOB", help="Leave layers of these names as they are.", rich_help_panel=_WHAT
+    ),
+]
+
+
+def parse_argument(text: str) -> tuple[str, object]:
+    """A key and its value from ``--set KEY=VALUE``.
+
+    Raises:
+        ConvcostError: it isn't one.
+    """
+    from convcost.sources.yaml_file import parse_value
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise ConvcostError(f"--set {text}: not KEY=VALUE", "for example --set num_classes=10")
+    return key, parse_value(f"--set {key}", value)
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """The sizes from ``--input 1x3x224x224``.
+
+    Raises:
+        ConvcostError: it isn't a shape.
+    """
+    parts = text.lower().split("x")
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise ConvcostError(f"--input {text}: not a shape", "for example --input 1x3x224x224")
+    return tuple(map(int, parts))
+
+
+def parse_model_variant(text: str) -> Variant:
+    """A variant of models from its text.
+
+    Raises:
+        BadParameter: it isn't one.
+    """
+    from convcost.variants import MODEL_VARIANTS, parse_variant
+
+    try:
+        return parse_variant(text, MODEL_VARIANTS)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--variant") from None

@@ -6,8 +6,18 @@ from typing import Annotated
 
 import typer
 
-from convcost.cli.options import Delta, Device, Format, Measure, Output, Seconds, Seed, Threads
-from convcost.errors import ConvcostError
+from convcost.cli.options import (
+    Delta,
+    Device,
+    Format,
+    Measure,
+    Output,
+    Seconds,
+    Seed,
+    Threads,
+    parse_argument,
+    parse_shape,
+)
 from convcost.measure.settings import Settings
 
 _WHAT = "What to profile"
@@ -78,8 +88,8 @@ def command(  # noqa: PLR0913  one parameter for each option
     copies = parse_copies(output or ())
     request = ProfileRequest(
         source=source,
-        arguments=dict(map(_argument, set or ())),
-        inputs=tuple(map(_shape, input or ())),
+        arguments=dict(map(parse_argument, set or ())),
+        inputs=tuple(map(parse_shape, input or ())),
         expand=expand,
         depth=depth,
         sort=sort,
@@ -93,19 +103,3 @@ def command(  # noqa: PLR0913  one parameter for each option
         report = profile(request, notify)
     show(report, format, copies)
     return 2 if report.interrupted else 0
-
-
-def _argument(text: str) -> tuple[str, object]:
-    from convcost.sources.yaml_file import parse_value
-
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise ConvcostError(f"--set {text}: not KEY=VALUE", "for example --set num_classes=10")
-    return key, parse_value(f"--set {key}", value)
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.lower().split("x")
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise ConvcostError(f"--input {text}: not a shape", "for example --input 1x3x224x224")
-    return tuple(map(int, parts))

@@ -36,6 +36,15 @@ def parse_copies(texts: Sequence[str]) -> list[Copy]:
 def _parse_copy(text: str) -> Copy:
     head, colon, rest = text.partition(":")
     name, file = (head, rest) if colon and head in FORMATS else (format_of(text), text)
+    return Copy(name, writable(file, text))
+
+
+def writable(file: str, text: str) -> Path:
+    """A file that can be written, as ``--output`` names it in ``text``.
+
+    Raises:
+        ConvcostError: it can't.
+    """
     path = Path(file)
     if not file:
         raise ConvcostError(f"--output {text}: names no file", "give [FORMAT:]FILE")
@@ -43,13 +52,13 @@ def _parse_copy(text: str) -> Copy:
         raise ConvcostError(f"{file}: there is no folder {path.parent}", "make it first")
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise ConvcostError(f"--output {text}: {file}: can't be written there")
-    return Copy(name, path)
+    return path
 
 
 def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: A002
     """Writes a report to standard output and its copies, and its notices to standard error."""
     for copy in copies:
-        _write(copy.file, render(report, copy.format))
+        write_whole(copy.file, render(report, copy.format).encode())
     for notice in report.notices:
         _tell(f"note: {notice}")
     if format == "table":
@@ -67,19 +76,19 @@ def _print_table(report: Report) -> None:
     Console(width=width, highlight=False, emoji=False).print(TableView(report))
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Writes the whole file or nothing: a new file takes the old one's place when complete."""
     try:
         if path.exists() and not path.is_file():
             # a device or a named pipe is written to, never replaced
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             return
         import tempfile
 
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+            dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as new:
-            new.write(text)
+            new.write(content)
         Path(new.name).chmod(0o666 & ~_umask())
         Path(new.name).replace(path)
     except OSError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -65,21 +65,41 @@ def execute(
         counts: dict[str, int] = {}
         for name, graph in graphs.items():
             notify(f"building and counting {name}", None)
-            modules[name] = _place(build_module(graph), settings, device)
+            modules[name] = place(build_module(graph), settings, device)
             check_output(graph, modules[name](sample))
             counts[name] = count_with_fvcore(modules[name], sample)
-        samples = _time(modules, sample, settings, notify)
+        calls = {name: partial(module, sample) for name, module in modules.items()}
+        samples = _time(calls, device, settings, notify)
+    padded = {name: _string_padded(graph) for name, graph in graphs.items()}
+    return _outcome(samples, device, threads, settings)._replace(
+        fvcore_multiplications=counts, string_padded=padded
+    )
+
+
+def execute_modules(
+    modules: Mapping[str, nn.Module],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    settings: Settings,
+    notify: Notify,
+) -> Outcome:
+    """Times modules that are ready on the device, all called alike; the first is the reference.
+
+    Raises:
+        ConvcostError: torch refuses to run one.
+    """
+    device = find_device(settings.device)
+    with settled(settings.threads) as threads, torch_errors(settings):
+        calls = {name: partial(module, *args, **kwargs) for name, module in modules.items()}
+        samples = _time(calls, device, settings, notify)
+    return _outcome(samples, device, threads, settings)
+
+
+def _outcome(samples: Samples, device: torch.device, threads: int, settings: Settings) -> Outcome:
     rounds = len(next(iter(samples.seconds.values())))
     environment = {**describe(device, threads, rounds), "cuda_graph": settings.cuda_graph}
-    padded = {name: _string_padded(graph) for name, graph in graphs.items()}
-    return Outcome(
-        counts,
-        padded,
-        _latencies(samples),
-        _comparisons(samples, settings.delta),
-        environment,
-        samples.interrupted,
-    )
+    latencies, comparisons = _latencies(samples), _comparisons(samples, settings.delta)
+    return Outcome({}, {}, latencies, comparisons, environment, samples.interrupted)
 
 
 def _string_padded(graph: Graph) -> tuple[str, ...]:
@@ -89,19 +109,25 @@ def _string_padded(graph: Graph) -> tuple[str, ...]:
 def _sample(graph: Graph, settings: Settings, device: torch.device) -> Tensor:
     shape = graph.nodes[0].shape
     sample = torch.randn(shape, dtype=getattr(torch, settings.dtype)).to(device)
-    return sample.to(memory_format=_memory_format(settings, len(shape)))
+    return sample.to(memory_format=memory_format(settings, len(shape)))
 
 
-def _place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Module:
+def place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Module:
+    """``module`` on the device, in the dtype and the memory format of the settings."""
     module = module.to(device, getattr(torch, settings.dtype))
     for parameter in module.parameters():
         if parameter.dim() > 3:
-            layout = _memory_format(settings, parameter.dim())
+            layout = memory_format(settings, parameter.dim())
             parameter.data = parameter.data.contiguous(memory_format=layout)
     return module
 
 
-def _memory_format(settings: Settings, dims: int) -> torch.memory_format:
+def memory_format(settings: Settings, dims: int) -> torch.memory_format:
+    """Torch's own name of the format that is asked for, for a tensor of ``dims`` dimensions.
+
+    Raises:
+        ConvcostError: there is none for so few.
+    """
     if settings.memory_format == "contiguous":
         return torch.contiguous_format
     if dims < 4:
@@ -127,9 +153,9 @@ def torch_errors(settings: Settings) -> Iterator[None]:
 
 
 def _time(
-    modules: Mapping[str, nn.Module], sample: Tensor, settings: Settings, notify: Notify
+    calls: Mapping[str, Call], device: torch.device, settings: Settings, notify: Notify
 ) -> Samples:
-    calls = {name: _call(module, sample, settings) for name, module in modules.items()}
+    calls = {name: _call(call, device, settings) for name, call in calls.items()}
     plan = Plan(
         seconds=settings.seconds,
         default_seconds=SECONDS_PER_CANDIDATE * len(calls),
@@ -140,19 +166,19 @@ def _time(
     def progress(rounds: int, share: float) -> None:
         notify(f"measuring, round {rounds}", share)
 
-    clock = clock_for(sample.device)
+    clock = clock_for(device)
     return run_rounds(calls, plan, clock, Random(settings.seed), progress)  # noqa: S311  an order, no secret
 
 
-def _call(module: nn.Module, sample: Tensor, settings: Settings) -> Call:
+def _call(call: Call, device: torch.device, settings: Settings) -> Call:
     if not settings.cuda_graph:
-        return partial(module, sample)
-    if sample.device.type != "cuda":
+        return call
+    if device.type != "cuda":
         raise ConvcostError("--cuda-graph needs --device cuda")
-    module(sample)
+    call()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        module(sample)
+        call()
     return graph.replay
 
 

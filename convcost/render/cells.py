@@ -74,6 +74,10 @@ def summary_columns(report: Report) -> list[Column]:
         _plain("parameters"),
         Column(METRICS["multiplications"].label, _multiplications),
     ]
+    if any("feature_map" in row.values for row in report.rows):
+        columns.append(
+            Column("peak memory", lambda row: Cell(_value("peak_activation_bytes", row)))
+        )
     if any("latency" in row.values for row in report.rows):
         columns.append(Column(METRICS["latency"].label, _latency))
     columns.append(Column(METRICS["multiplications_ratio"].label, _on_paper))
@@ -84,6 +88,7 @@ def summary_columns(report: Report) -> list[Column]:
 
 def layer_columns(rows: Iterable[Row]) -> list[Column]:
     """The columns of single layers, as far as they have values for them."""
+    rows = list(rows)
     columns = [
         Column("layer", lambda row: Cell(row.name), right=False),
         Column("op", lambda row: Cell(row.op), right=False),
@@ -94,6 +99,11 @@ def layer_columns(rows: Iterable[Row]) -> list[Column]:
         _plain("multiplications"),
         Column("activation", lambda row: Cell(_value("activation_bytes", row))),
         _plain("arithmetic_intensity"),
+    ]
+    columns += [
+        _plain(key)
+        for key in ("multiplications_saved", "weight_error")
+        if any(key in row.values for row in rows)
     ]
     if any("latency" in row.values for row in rows):
         columns += [Column(METRICS["latency"].label, _latency), _plain("latency_share")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convcost.render.cells import compared, format_value
-from convcost.report import Report, Row, number
+from convcost.report import Report, Row, Value, number
 from convcost.units import format_count, format_factor, format_percent
 
 
@@ -15,7 +15,7 @@ def sentences(report: Report) -> Iterator[tuple[str, str]]:
         return
     reference, *others = report.rows
     for row in others:
-        clauses = [_paper(row, reference)]
+        clauses = [_paper(row, reference), *_proof(row, reference)]
         if "latency_ratio" in row.values:
             clauses.append(_here(row, report))
             clauses.append(_lesson(row))
@@ -44,6 +44,42 @@ def _field_change(row: Row, reference: Row) -> str:
         f" over a field of {format_value('receptive_field', mine)} "
         f"in place of {format_value('receptive_field', other)}"
     )
+
+
+def _proof(row: Row, reference: Row) -> Iterator[str]:
+    """What holds of a model that was made dense."""
+    old, new = (r.values.get("feature_map") for r in (reference, row))
+    if old is None or new is None or old.value == new.value:
+        return
+    shapes = [format_value("feature_map", value) for value in (new, old)]
+    yield f"last feature map {shapes[0]} in place of {shapes[1]}"
+    field = row.values["receptive_field"]
+    if field.value == reference.values["receptive_field"].value:
+        yield f"receptive field {format_value('receptive_field', field)} as before"
+    shares = [r.values.get("response_share") for r in (row, reference)]
+    if all(shares):
+        texts = [_of_positions(value) for value in shares if value]
+        yield f"a response at {texts[0]} of the input's positions, before at {texts[1]}"
+    difference = row.values.get("largest_difference")
+    if difference is None:
+        yield "equality with the original was not run"
+    elif difference.value is None:
+        yield f"equality with the original is not claimed: {difference.reason}"
+    elif not number(difference):
+        yield "sampled at the old stride it equals the original, bit for bit"
+    else:
+        yield (
+            "sampled at the old stride it differs from the original by "
+            f"{number(difference):.1e} of its largest value, {difference.reason}"
+        )
+
+
+def _of_positions(share: Value) -> str:
+    """A share of positions: ``all``, ``1/256``."""
+    if number(share) == 1:
+        return "all"
+    parts = 1 / number(share)
+    return f"1/{parts:,.0f}" if parts == round(parts) else format_percent(number(share))
 
 
 def _here(row: Row, report: Report) -> str:

@@ -17,7 +17,8 @@ class Recorder:
     """Records a node for each op; ``real`` where every op runs on data as well.
 
     ``used`` holds the ids of the parameters that an op read, ``failed_at`` the path of the module
-    whose ``forward`` raised an error.
+    whose ``forward`` raised an error. Where the pass is real, ``kept`` is a copy of what the node
+    of the index ``wanted`` gave.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class Recorder:
         self.nodes: list[Node] = []
         self.used: set[int] = set()
         self.failed_at = ""
+        self.wanted: int | None = None
+        self.kept: Tensor | None = None
         self.real = real
         self._parameters = parameters
         self._state = {*parameters, *buffers}
@@ -125,6 +128,8 @@ class Recorder:
         )
         if result is not None:
             result.node = index  # type: ignore[attr-defined]
+            if index == self.wanted:
+                self.kept = result.clone()
             return result
         base = view_of if type(view_of) is Traced else None
         return self._wrap(twin, index, base)

@@ -61,6 +61,26 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
     return Trace(graph, (f"run on data, because a pass without it can't tell: {reason}",))
 
 
+def value_at(
+    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], node: Node, index: int
+) -> Tensor | None:
+    """What ``node``, the one at ``index`` of the module's graph, gives in a pass on data.
+
+    The module is as before afterwards. None where a pass on data goes another way.
+
+    Raises:
+        ForwardError: the model's own code raised an error.
+    """
+    state = ModuleState(module)
+    tracer = Tracer(RULES, state.parameters, state.buffers, _device(state), real=True)
+    tracer.wanted = index
+    with _plain_paths(), torch.inference_mode(), state.kept_with_data():
+        _run(state, module, args, kwargs, "", real=True, tracer=tracer)
+    found = tracer.nodes[index] if index < len(tracer.nodes) else None
+    same = found is not None and (found.name, found.shape) == (node.name, node.shape)
+    return tracer.kept if same else None
+
+
 def _run(  # noqa: PLR0913
     state: ModuleState,
     module: nn.Module,
@@ -69,9 +89,10 @@ def _run(  # noqa: PLR0913
     name: str,
     *,
     real: bool,
+    tracer: Tracer | None = None,
 ) -> Graph:
     device = _device(state)
-    tracer = Tracer(RULES, state.parameters, state.buffers, device, real=real)
+    tracer = tracer or Tracer(RULES, state.parameters, state.buffers, device, real=real)
     inputs = [_stand_in(tracer, value, f"input{i or ''}", device) for i, value in enumerate(args)]
     named = {key: _stand_in(tracer, value, key, device) for key, value in kwargs.items()}
     state.wrap_forward(tracer.watched)

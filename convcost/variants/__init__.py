@@ -1,23 +1,24 @@
 """Rewrites of convolutions: one function and one line in ``VARIANTS`` for each variant.
 
-A variant turns a ``Conv`` into a chain of named ops that keeps the output's shape. Its canonical
-text is ``name[:key=value,…]``: ``separable``, ``atrous:rate=4``, ``atrous:rate=2x3`` (per axis).
+A variant turns a ``Conv`` into a chain of named ops that keeps the output's shape; ``dense``, of
+models alone, works on the whole. Its canonical text is ``name[:key=value,…]``: ``separable``,
+``atrous:rate=4``, ``atrous:rate=2x3`` (per axis), ``dense:output_stride=8``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, get_type_hints
 
 from convcost.errors import show_value
 from convcost.ops import Conv, Sizes
 from convcost.variants.atrous import atrous
+from convcost.variants.block import Block
+from convcost.variants.dense import dense
 from convcost.variants.separable import atrous_separable, separable
 from convcost.variants.standard import standard
 
-Option = int | Sizes
-Block = tuple[tuple[str, Conv], ...]
-"""A chain of ops, each with its part's name ('' for a lone one)."""
+Option = int | bool | Sizes
 
 VARIANTS: dict[str, Callable[..., Block]] = {
     "standard": standard,
@@ -25,6 +26,11 @@ VARIANTS: dict[str, Callable[..., Block]] = {
     "separable": separable,
     "atrous_separable": atrous_separable,
 }
+"""What rewrites one convolution: for specs and models."""
+MODEL_VARIANTS: dict[str, Callable[..., object]] = {**VARIANTS, "dense": dense}
+"""Everything that rewrites a model."""
+ALWAYS_SHOWN = ("rate", "output_stride")
+"""Options that a variant is about: its text has them even where they are the default."""
 MAX_OPTION = 65_536
 MAX_AXES = 3
 
@@ -37,8 +43,8 @@ class Variant(NamedTuple):
 
     def __str__(self) -> str:
         defaults = option_defaults(self.name)
-        # the rate is what an atrous variant is about, so it shows even where it is the default
-        shown = {k: v for k, v in self.options.items() if k == "rate" or v != defaults[k]}
+        items = self.options.items()
+        shown = {k: v for k, v in items if k in ALWAYS_SHOWN or v != defaults[k]}
         texts = (f"{key}={_text(value)}" for key, value in shown.items())
         return ":".join(filter(None, (self.name, ",".join(texts))))
 
@@ -56,16 +62,21 @@ STANDARD = Variant("standard", {})
 
 def option_defaults(name: str) -> dict[str, Option]:
     """The options that a variant takes, with their defaults."""
-    return dict(VARIANTS[name].__kwdefaults__ or {})
+    return dict(MODEL_VARIANTS[name].__kwdefaults__ or {})
 
 
 def is_per_axis(name: str, key: str) -> bool:
     """Whether an option of a variant may be one number per axis, by its annotation."""
-    return get_type_hints(VARIANTS[name])[key] is not int
+    return get_type_hints(MODEL_VARIANTS[name])[key] not in (int, bool)
 
 
-def parse_variant(entry: object) -> Variant:
-    """A variant from its text, or from YAML's ``{name: {option: value}}``.
+def is_switch(name: str, key: str) -> bool:
+    """Whether an option of a variant is true or false."""
+    return isinstance(option_defaults(name)[key], bool)
+
+
+def parse_variant(entry: object, known: Collection[str] = VARIANTS) -> Variant:
+    """A variant from its text, or from YAML's ``{name: {option: value}}``; ``known`` are valid.
 
     Raises:
         ValueError: with what would be valid.
@@ -73,20 +84,22 @@ def parse_variant(entry: object) -> Variant:
     if isinstance(entry, str):
         name, colon, rest = entry.partition(":")
         pairs = [text.partition("=") for text in rest.split(",")] if colon else []
-        return _variant(name, [(key, _parse(value)) for key, _, value in pairs])
+        return _variant(name, [(key, _parse(value)) for key, _, value in pairs], known)
     if isinstance(entry, dict) and len(entry) == 1:
         ((name, options),) = entry.items()
         if isinstance(options, dict):
-            return _variant(name, list(options.items()))
+            return _variant(name, list(options.items()), known)
     raise ValueError(
         "expected a variant, such as separable or {atrous: {rate: 2}}, "
         f"found {show_value(entry)}"
     )
 
 
-def _variant(name: str, given: Sequence[tuple[str, object]]) -> Variant:
-    if name not in VARIANTS:
-        raise ValueError(f"unknown variant {show_value(name)}; known: {', '.join(VARIANTS)}")
+def _variant(name: str, given: Sequence[tuple[str, object]], known: Collection[str]) -> Variant:
+    if name in MODEL_VARIANTS and name not in known:
+        raise ValueError(f"{name} rewrites models; known here: {', '.join(known)}")
+    if name not in known:
+        raise ValueError(f"unknown variant {show_value(name)}; known: {', '.join(known)}")
     options, seen = option_defaults(name), set[str]()
     for key, value in given:
         if key not in options:
@@ -100,6 +113,8 @@ def _variant(name: str, given: Sequence[tuple[str, object]]) -> Variant:
 
 
 def _option(name: str, key: str, value: object) -> Option:
+    if is_switch(name, key):
+        return _switch(key, value)
     per_axis = is_per_axis(name, key)
     if per_axis and isinstance(value, list | tuple) and 1 <= len(value) <= MAX_AXES:
         sizes = tuple(map(_size, value))
@@ -112,6 +127,13 @@ def _option(name: str, key: str, value: object) -> Option:
     raise ValueError(
         f"{key} is a whole number from 1 to {MAX_OPTION:,}{or_each}, found {show_value(found)}"
     )
+
+
+def _switch(key: str, value: object) -> bool:
+    found = {"true": True, "false": False}.get(value) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise ValueError(f"{key} is true or false, found {show_value(value)}")  # noqa: TRY004
+    return found
 
 
 def _size(entry: object) -> int:
@@ -131,4 +153,6 @@ def _is_number(text: str) -> bool:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Literal, NamedTuple
 
 from convcost.errors import ConvcostError, ShapeError, show_value
 from convcost.graph import Graph, GraphBuilder, Node
@@ -16,12 +17,27 @@ MAX_NAMES = 12
 """Names that an error lists."""
 
 
+class Choice(NamedTuple):
+    """Which layers of a model are rewritten, by globs over their paths, and with what weights."""
+
+    only: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    init: Literal["fresh", "svd"] = "fresh"
+
+
 def convolutions(graph: Graph) -> list[str]:
     """The names of all convolutions."""
     return [node.name for node in graph.nodes if isinstance(node.op, Conv)]
 
 
 def eligible(graph: Graph, only: Sequence[str], keep: Sequence[str]) -> frozenset[str]:
+    """The names of the convolutions of a graph that a variant rewrites; see ``choose``."""
+    return choose(
+        {node.name: node.op for node in graph.nodes if isinstance(node.op, Conv)}, only, keep
+    )
+
+
+def choose(convs: Mapping[str, Conv], only: Sequence[str], keep: Sequence[str]) -> frozenset[str]:
     """The names of the convolutions that a variant rewrites.
 
     1×1 and depthwise ones can't be rewritten; a stem is left out where others remain. ``only``
@@ -30,24 +46,26 @@ def eligible(graph: Graph, only: Sequence[str], keep: Sequence[str]) -> frozense
     Raises:
         ConvcostError: a glob matches no convolution.
     """
-    names = convolutions(graph)
     for glob in (*only, *keep):
-        if not any(fnmatchcase(name, glob) for name in names):
+        if not any(fnmatchcase(name, glob) for name in convs):
+            names = list(convs)
             some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
             raise ConvcostError(
-                f"no convolution matches {show_value(glob)}", f"convolutions here: {some}"
+                f"no convolution matches {show_value(glob)}", f"convolutions here: {some or 'none'}"
             )
-    chosen = {node.name: conv for node in graph.nodes if (conv := _rewritable(node, only, keep))}
+    chosen = {name: conv for name, conv in convs.items() if _is_rewritable(conv)}
+    chosen = {name: conv for name, conv in chosen.items() if _is_wanted(name, only, keep)}
     inner = {name for name, conv in chosen.items() if conv.in_channels > STEM_CHANNELS}
     return frozenset(inner or chosen)
 
 
-def _rewritable(node: Node, only: Sequence[str], keep: Sequence[str]) -> Conv | None:
-    if not isinstance(node.op, Conv) or node.op.is_pointwise or node.op.is_depthwise:
-        return None
-    wanted = not only or any(fnmatchcase(node.name, glob) for glob in only)
-    kept = any(fnmatchcase(node.name, glob) for glob in keep)
-    return node.op if wanted and not kept else None
+def _is_rewritable(conv: Conv) -> bool:
+    return not conv.is_pointwise and not conv.is_depthwise
+
+
+def _is_wanted(name: str, only: Sequence[str], keep: Sequence[str]) -> bool:
+    wanted = not only or any(fnmatchcase(name, glob) for glob in only)
+    return wanted and not any(fnmatchcase(name, glob) for glob in keep)
 
 
 def rewrite(graph: Graph, variant: Variant, names: Collection[str]) -> Graph:

@@ -10,6 +10,7 @@ from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.measure.settings import ITEMSIZES, Settings
+from convcost.ops import Shape
 from convcost.report import Report, Row, Value, exact, number, unavailable
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
@@ -29,7 +30,8 @@ SHIPPED_SPEC = "primer.yaml"
 class CompareRequest(NamedTuple):
     """What to compare: ``source`` None is the shipped spec, no ``variants`` the spec's own or all.
 
-    ``settings`` None leaves out the measurement, and with it torch.
+    ``arguments`` (of a factory) and ``inputs`` (shapes) are of models. ``settings`` None leaves
+    out the measurement, and with it torch.
     """
 
     source: str | None = None
@@ -40,14 +42,21 @@ class CompareRequest(NamedTuple):
     per_layer: bool = False
     measure: bool = True
     settings: Settings = Settings()
+    arguments: Mapping[str, object] = {}
+    inputs: tuple[Shape, ...] = ()
 
 
 def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report:
-    """The costs of each variant of a spec, counted, and measured where asked.
+    """The costs of each variant of a spec or a model, counted, and measured where asked.
 
     Raises:
-        ConvcostError: the spec has mistakes, or it can't run as asked.
+        ConvcostError: the source has mistakes, or it can't run as asked.
     """
+    if _is_model(request.source):
+        from convcost.workflows.compare_model import compare_model  # noqa: PLC0415  models only
+
+        return compare_model(request, notify)
+    _need_spec_request(request)
     itemsize = ITEMSIZES[request.settings.dtype]
     spec = load_spec(_path(request.source), request.batch, itemsize, parse_variant)
     variants = request.variants or spec.variants or tuple(map(parse_variant, VARIANTS))
@@ -74,11 +83,31 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
     )
 
 
+def _is_model(source: str | None) -> bool:
+    return source is not None and (source.endswith((".py", ".pt2")) or ":" in source)
+
+
+def _need_spec_request(request: CompareRequest) -> None:
+    if request.arguments or request.inputs:
+        raise ConvcostError(
+            "--set and --input are for models", "a spec says its input itself, and has no arguments"
+        )
+    for variant in request.variants:
+        if variant.name not in VARIANTS:
+            raise ConvcostError(
+                f"{variant.name} rewrites models, not specs",
+                f"variants of specs: {', '.join(VARIANTS)}",
+            )
+
+
 def _path(source: str | None) -> str:
     if source is None:
         return str(Path(__file__).parents[1] / SHIPPED_SPEC)
     if not source.endswith((".yaml", ".yml")):
-        raise ConvcostError(f"{source}: not a layer spec", "give a .yaml file")
+        raise ConvcostError(
+            f"{source}: not a layer spec, nor a model",
+            "give a .yaml file, model.py, model.py:attr or package.module:attr",
+        )
     return source
 
 

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 def measured_values(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -> dict[str, Value]:
     """The values of one variant that only running it gives."""
-    values = {"fvcore_multiplications": _second_count(variant, cost, graph, outcome)}
+    second = _second_count(variant, cost, graph, outcome)
+    return {"fvcore_multiplications": second, **timed_values(variant, outcome)}
+
+
+def timed_values(variant: str, outcome: Outcome) -> dict[str, Value]:
+    """The latency of one variant, and how it compares."""
     if variant not in outcome.latencies:
-        reason = "interrupted before the first round was complete"
-        return {**values, "latency": unavailable(reason)}
-    values["latency"] = estimated(outcome.latencies[variant])
+        return {"latency": unavailable("interrupted before the first round was complete")}
+    values = {"latency": estimated(outcome.latencies[variant])}
     comparison = outcome.comparisons.get(variant)
     if comparison:
         values["latency_ratio"] = estimated(comparison.ratio)

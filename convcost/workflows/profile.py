@@ -113,7 +113,7 @@ def profile_loaded(
 ) -> Report:
     """The costs of a model that is there; ``reload`` gives it with data, where it has none."""
     notify("tracing", None)
-    loaded, graph, notices = _traced(loaded, request.source, reload)
+    loaded, graph, notices = traced(loaded, request.source, reload)
     costs = analyse(graph)
     groups = _groups(graph, request)
     rows = list(rows_of(graph, costs, groups))
@@ -137,23 +137,30 @@ def profile_loaded(
     )
 
 
-def _traced(
+def traced(
     loaded: LoadedModel, source: str, reload: Callable[[], LoadedModel] | None
 ) -> tuple[LoadedModel, Graph, tuple[str, ...]]:
-    """The model's graph; one on the meta device is loaded again where the pass needs data."""
+    """The model's graph; one on the meta device is loaded again where the pass needs data.
+
+    Raises:
+        ConvcostError: the pass fails.
+    """
     from convcost.sources.forward import NeedsDataError, run_forward  # noqa: PLC0415
 
     try:
-        return loaded, *run_forward(loaded, source)
+        try:
+            return loaded, *run_forward(loaded, source)
+        except NeedsDataError:
+            if reload is None:
+                raise
+        # the inputs stay: they may have been given by hand
+        again = reload()._replace(args=loaded.args, kwargs=loaded.kwargs)
+        return again, *run_forward(again, source)
     except NeedsDataError as error:
-        if reload is None:
-            raise ConvcostError(
-                f"{source}: the model is on the meta device, and its forward needs data: {error}",
-                "give it with real parameters",
-            ) from error
-    # the inputs stay: they may have been given by hand
-    again = reload()._replace(args=loaded.args, kwargs=loaded.kwargs)
-    return again, *run_forward(again, source)
+        raise ConvcostError(
+            f"{source}: the model is on the meta device, and its forward needs data: {error}",
+            "give it with real parameters",
+        ) from error
 
 
 def _groups(graph: Graph, request: ProfileRequest) -> list[Group]:

@@ -7,7 +7,14 @@ from typing import Any
 
 from convcost.sources import spec_schema as layers
 from convcost.sources.saved import report_form
-from convcost.variants import MAX_AXES, MAX_OPTION, VARIANTS, is_per_axis, option_defaults
+from convcost.variants import (
+    MAX_AXES,
+    MAX_OPTION,
+    VARIANTS,
+    is_per_axis,
+    is_switch,
+    option_defaults,
+)
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -36,7 +43,13 @@ def _text(name: str) -> dict[str, Any]:
     number = f"(?=[0-9]*[1-9])[0-9]{{1,{len(str(MAX_OPTION))}}}"
     each = f"(x{number}){{0,{MAX_AXES - 1}}}"
     keys = option_defaults(name)
-    option = "|".join(f"{key}={number}{each if is_per_axis(name, key) else ''}" for key in keys)
+    values = {
+        key: "(true|false)"
+        if is_switch(name, key)
+        else f"{number}{each if is_per_axis(name, key) else ''}"
+        for key in keys
+    }
+    option = "|".join(f"{key}={value}" for key, value in values.items())
     options = f"(:({option})(,({option}))*)?" if keys else ""
     return {"type": "string", "pattern": f"^{name}{options}$"}
 
@@ -48,7 +61,11 @@ def _mapping(name: str) -> dict[str, Any]:
     options = {
         "type": "object",
         "properties": {
-            key: {"anyOf": [one, each]} if is_per_axis(name, key) else one
+            key: {"type": "boolean"}
+            if is_switch(name, key)
+            else {"anyOf": [one, each]}
+            if is_per_axis(name, key)
+            else one
             for key in option_defaults(name)
         },
         "additionalProperties": False,

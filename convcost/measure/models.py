@@ -1,0 +1,66 @@
+"""A model, its inputs and its values where and as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convcost.errors import ConvcostError
+from convcost.measure.execute import memory_format, place
+from convcost.measure.in_place import on_device
+from convcost.measure.machine import find_device
+from convcost.measure.settings import Settings
+
+
+class Placed(NamedTuple):
+    """A module and the arguments of one pass."""
+
+    module: nn.Module
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+
+def with_dtype(
+    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Settings
+) -> Placed:
+    """The same in the dtype that is asked for."""
+    dtype = getattr(torch, settings.dtype)
+
+    def cast(value: Any) -> Any:
+        floating = isinstance(value, Tensor) and value.is_floating_point()
+        return value.to(dtype) if floating else value
+
+    named = {key: cast(value) for key, value in kwargs.items()}
+    return Placed(module.to(dtype=dtype), [cast(value) for value in args], named)
+
+
+def on_its_device(
+    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Settings
+) -> Placed:
+    """The same on the device and in the memory format, with random data where there was none.
+
+    Raises:
+        ConvcostError: no such device, the format doesn't fit the inputs, or the model has no data.
+    """
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        raise ConvcostError(
+            "the model's weights are on the meta device: without data it can't run",
+            "build it on a real device, or leave the measurement out with --no-measure",
+        )
+    torch.manual_seed(settings.seed)
+    device = find_device(settings.device)
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    name: Any = str(dtype).removeprefix("torch.")
+    module = place(module, settings._replace(dtype=name), device)
+    inputs, named = on_device(args, kwargs, module)
+
+    def laid_out(value: Any) -> Any:
+        if not isinstance(value, Tensor) or value.dim() < 3:
+            return value
+        return value.to(memory_format=memory_format(settings, value.dim()))
+
+    arguments = {key: laid_out(value) for key, value in named.items()}
+    return Placed(module, [laid_out(value) for value in inputs], arguments)

@@ -1,0 +1,240 @@
+"""A model and its rewrites, each with its graph, its costs and what proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from convcost.analyses import Costs, analyse
+from convcost.errors import ConvcostError
+from convcost.graph import Graph, Node
+from convcost.ops import Conv, Pool
+from convcost.report import Row, Value, exact, number, unavailable
+from convcost.variants import STANDARD, Variant
+from convcost.variants.dense import last_feature_map
+from convcost.variants.rewrite import Choice
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from convcost.sources.model import LoadedModel
+    from convcost.variants.modules import Rewritten
+
+
+class Alternative(NamedTuple):
+    """A model as it stands (``rewritten`` None) or as a variant."""
+
+    name: str
+    module: nn.Module
+    graph: Graph
+    costs: Costs
+    feature_map: int
+    rewritten: Rewritten | None = None
+
+
+def as_it_stands(loaded: LoadedModel, graph: Graph) -> Alternative:
+    """The reference of all comparisons."""
+    costs = analyse(graph)
+    return Alternative(str(STANDARD), loaded.module, graph, costs, last_feature_map(graph))
+
+
+def alternative(
+    loaded: LoadedModel,
+    graph: Graph,
+    variant: Variant,
+    choice: Choice,
+    *,
+    share: bool,
+) -> Alternative:
+    """The model, whose trace is ``graph``, as ``variant``; ``share`` gives it the same weights.
+
+    Raises:
+        ConvcostError: the model can't be rewritten so, or doesn't run when it is.
+    """
+    rewritten = rewrite_model(loaded.module, graph, variant, choice, share=share)
+    made = _trace_again(loaded, rewritten, variant)
+    costs = analyse(made)
+    return Alternative(
+        str(variant), rewritten.module, made, costs, last_feature_map(made), rewritten
+    )
+
+
+def rewrite_model(
+    module: nn.Module,
+    graph: Graph | None,
+    variant: Variant,
+    choice: Choice,
+    *,
+    share: bool = False,
+) -> Rewritten:
+    """A copy of a module as ``variant``; ``graph`` is its trace, which only ``dense`` needs.
+
+    Raises:
+        ConvcostError: it can't be rewritten so.
+    """
+    from convcost.variants.dense_modules import make_dense  # noqa: PLC0415  torch
+    from convcost.variants.modules import rewrite_convolutions  # noqa: PLC0415  torch
+
+    if choice.init != "fresh":
+        _need_separable(variant)
+    if variant.name != "dense":
+        return rewrite_convolutions(module, variant, choice, share=share)
+    if choice.only or choice.keep:
+        raise ConvcostError(
+            "dense changes everything after a stride: --only and --keep have no meaning for it"
+        )
+    assert graph is not None  # noqa: S101  who asks for dense has traced the model
+    return make_dense(module, graph, variant, share=share)
+
+
+def _need_separable(variant: Variant) -> None:
+    if "depth_multiplier" not in variant.options:
+        raise ConvcostError(
+            f"--init svd is for separable variants: {variant} keeps its weights as they are"
+        )
+    if variant.options.get("normalise"):
+        raise ConvcostError(
+            "--init svd has no meaning with normalise=true",
+            "what lies between the two parts makes their product no convolution",
+        )
+
+
+def _trace_again(loaded: LoadedModel, rewritten: Rewritten, variant: Variant) -> Graph:
+    from convcost.sources.forward import NeedsDataError, run_forward  # noqa: PLC0415  torch
+
+    try:
+        graph, _ = run_forward(loaded._replace(module=rewritten.module), str(variant))
+    except NeedsDataError as error:
+        raise ConvcostError(f"{variant}: its forward needs data: {error}") from error
+    except ConvcostError as error:
+        raise ConvcostError(
+            f"the model doesn't run as {error.message}",
+            "leave the layer out with --keep, or the variant",
+        ) from error
+    return pools_again(graph, rewritten.pools)
+
+
+def pools_again(graph: Graph, pools: frozenset[str]) -> Graph:
+    """``graph`` with what runs in the modules ``pools`` as the average pools that they are."""
+    if not pools:
+        return graph
+    nodes = (_pool(node) if node.module in pools else node for node in graph.nodes)
+    return graph._replace(nodes=tuple(nodes))
+
+
+def _pool(node: Node) -> Node:
+    conv = node.op
+    if not isinstance(conv, Conv):
+        return node
+    op = Pool("avg_pool", conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+    return node._replace(op=op)
+
+
+def output_shape(alternative: Alternative) -> tuple[int, ...]:
+    """The shape of the (first) output."""
+    return alternative.graph.nodes[alternative.graph.output].shape
+
+
+def is_dense(alternative: Alternative) -> bool:
+    """Whether strides were taken out of it."""
+    return alternative.rewritten is not None and alternative.rewritten.plan is not None
+
+
+def summaries(alternatives: Sequence[Alternative]) -> list[dict[str, Value]]:
+    """What each variant costs beside the first, and where its last feature map is.
+
+    Beside a dense one the receptive fields are those of what the final pooling reads, even where
+    that is a pooling to a fixed size: it would see more of a denser map.
+    """
+    compared = any(map(is_dense, alternatives))
+    return [_summary(side, alternatives[0], at_map=compared) for side in alternatives]
+
+
+def _summary(alternative: Alternative, reference: Alternative, *, at_map: bool) -> dict[str, Value]:
+    totals = dict(alternative.costs.totals)
+    row = alternative.costs.rows[alternative.feature_map]
+    if at_map:
+        totals |= {key: row[key] for key in _FIELD}
+    mine, other = (
+        number(costs.totals["multiplications"]) for costs in (alternative.costs, reference.costs)
+    )
+    stride = row["effective_stride"].value
+    rewritten = alternative.rewritten
+    return {
+        **totals,
+        "feature_map": exact(alternative.graph.nodes[alternative.feature_map].shape),
+        **({"response_share": exact(_share(stride))} if _is_known(stride) else {}),
+        "convolutions": exact(convolution_count(reference)),
+        "rewritten": exact(len(rewritten.layers) if rewritten else 0),
+        "multiplications_ratio": (
+            exact(mine / other) if mine and other else unavailable("nothing is multiplied")
+        ),
+    }
+
+
+_FIELD = (
+    "receptive_field",
+    "effective_stride",
+    "receptive_field_start",
+    "receptive_field_density",
+    "receptive_field_largest_hole",
+)
+
+
+def convolution_count(alternative: Alternative) -> int:
+    """How many convolutions a model has, each counted once however often it is called."""
+    nodes = (node for node in alternative.graph.nodes if isinstance(node.op, Conv))
+    return len({node.parameters[:1] or node.name for node in nodes})
+
+
+def _is_known(stride: object) -> bool:
+    return isinstance(stride, tuple) and not any(isinstance(step, str) for step in stride)
+
+
+def _share(stride: object) -> float:
+    assert isinstance(stride, tuple)  # noqa: S101  see _is_known
+    return 1 / prod(stride)
+
+
+def changed_layers(alternative: Alternative, reference: Alternative) -> list[Row]:
+    """A row for each layer that multiplies more or less than before, largest difference first."""
+    from convcost.workflows.fold import Group, rows_of  # noqa: PLC0415  models only
+
+    paths = alternative.rewritten.layers if alternative.rewritten else ()
+    sides = []
+    for side in (reference, alternative):
+        members: dict[str, list[int]] = {}
+        for index, node in enumerate(side.graph.nodes):
+            members.setdefault(_layer(node.module, paths), []).append(index)
+        groups = [Group(path, path, tuple(found), False) for path, found in members.items()]  # noqa: FBT003
+        sides.append({row.name: row for row in rows_of(side.graph, side.costs, groups)})
+    before, after = sides
+    rows = [_changed(row, before.get(name), alternative.name) for name, row in after.items()]
+    errors: Mapping[str, float] = alternative.rewritten.errors if alternative.rewritten else {}
+    rows = [_with_error(row, errors.get(row.name)) for row in rows]
+    kept = [row for row in rows if number(row.values["multiplications_saved"])]
+    return sorted(kept, key=lambda row: -abs(number(row.values["multiplications_saved"])))
+
+
+def _layer(module: str, paths: tuple[str, ...]) -> str:
+    """The path of the layer that a module is part of, before it was rewritten."""
+    parts = module.split(".")
+    prefixes = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    known = frozenset(paths)
+    return next((prefix for prefix in prefixes if prefix in known), module)
+
+
+def _changed(row: Row, before: Row | None, variant: str) -> Row:
+    old = number(before.values["multiplications"]) if before else 0
+    saved = exact(int(old - number(row.values["multiplications"])))
+    return _with(row, {"multiplications_saved": saved}, variant)
+
+
+def _with_error(row: Row, error: float | None) -> Row:
+    return row if error is None else _with(row, {"weight_error": exact(error)}, row.variant)
+
+
+def _with(row: Row, more: Mapping[str, Value], variant: str) -> Row:
+    values = {**row.values, **more}
+    return Row(row.name, variant, row.op, row.module, row.output_shape, values)

@@ -1,0 +1,198 @@
+"""Variants of a model side by side."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from convcost.errors import ConvcostError
+from convcost.graph import Graph
+from convcost.measure.settings import Settings
+from convcost.ops import Input
+from convcost.report import Finding, Report, Row, Value
+from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
+from convcost.variants.dense import halved_stride
+from convcost.variants.rewrite import Choice
+from convcost.workflows.alternatives import (
+    Alternative,
+    alternative,
+    as_it_stands,
+    changed_layers,
+    is_dense,
+    output_shape,
+    summaries,
+)
+from convcost.workflows.environment import environment
+from convcost.workflows.measured import timed_values
+from convcost.workflows.proof import proof_findings, prove
+
+if TYPE_CHECKING:
+    from convcost.measure.execute import Outcome
+    from convcost.sources.model import LoadedModel
+    from convcost.workflows.compare import CompareRequest
+
+Notify = Callable[[str, float | None], None]
+
+
+class Compared(NamedTuple):
+    """The model as it stands and as its variants, and what the user must know about them."""
+
+    loaded: LoadedModel
+    alternatives: Sequence[Alternative]
+    notices: tuple[str, ...]
+
+
+def compare_model(request: CompareRequest, notify: Notify) -> Report:
+    """The costs of each variant of the model that ``request.source`` names.
+
+    Raises:
+        ConvcostError: it can't be loaded, rewritten or run as asked.
+    """
+    if request.batch != 1:
+        raise ConvcostError("--batch is for specs", "a model's input has its batch: use --input")
+    compared = _compared(request, notify)
+    outcome = _measure(compared, request, notify) if request.measure else None
+    rows = tuple(_rows(compared, outcome, request))
+    reference, *others = compared.alternatives
+    return Report(
+        kind="compare",
+        source=str(request.source),
+        input=input_shapes(reference.graph),
+        environment=environment(request.settings, outcome and outcome.environment),
+        rows=rows,
+        layers=tuple(row for other in others for row in changed_layers(other, reference))
+        if request.per_layer
+        else (),
+        findings=tuple(_findings(compared, rows)),
+        notices=tuple(_notices(compared, outcome)),
+        interrupted=outcome is not None and outcome.interrupted,
+    )
+
+
+def input_shapes(graph: Graph) -> tuple[tuple[int, ...], ...]:
+    """The shapes of the tensors that a model was called with."""
+    return tuple(node.shape for node in graph.nodes if isinstance(node.op, Input))
+
+
+def load(request: Any, notify: Notify, *, real: bool) -> tuple[LoadedModel, Graph, tuple[str, ...]]:
+    """The model that ``request`` names, in the dtype that it asks for, its trace and notices.
+
+    Raises:
+        ConvcostError: it can't be loaded or run, or it has no modules.
+    """
+    notify("loading torch", None)
+    from convcost.sources.model import load_model  # noqa: PLC0415  the same
+    from convcost.workflows.profile import traced  # noqa: PLC0415  the same
+
+    source = str(request.source)
+    if source.endswith(".pt2"):
+        raise ConvcostError(
+            f"{source}: an exported program has no modules left to rewrite: it is a list of ops",
+            "rewrite the model that it was exported from, and export that",
+        )
+
+    def loaded(*, real: bool) -> LoadedModel:
+        found = load_model(source, request.arguments, request.inputs, real=real)
+        return _with_dtype(found, request.settings)
+
+    notify(f"loading {source}", None)
+    model = loaded(real=real)
+    notify("tracing", None)
+    model, graph, notices = traced(model, source, lambda: loaded(real=True))
+    return model, graph, (*model.notices, *notices)
+
+
+def _with_dtype(loaded: LoadedModel, settings: Settings) -> LoadedModel:
+    if settings.dtype == Settings().dtype:
+        # a model keeps the dtype that it was made with
+        return loaded
+    from convcost.measure.models import with_dtype  # noqa: PLC0415  torch
+
+    placed = with_dtype(loaded.module, loaded.args, loaded.kwargs, settings)
+    return loaded._replace(
+        module=placed.module, args=tuple(placed.args), kwargs=dict(placed.kwargs)
+    )
+
+
+def _compared(request: CompareRequest, notify: Notify) -> Compared:
+    loaded, graph, notices = load(request, notify, real=request.measure)
+    choice = Choice(request.only, request.keep)
+    found = [as_it_stands(loaded, graph)]
+    variants = request.variants or _all_variants(request, graph)
+    for variant in {str(v): v for v in variants if v != STANDARD}.values():
+        notify(f"rewriting as {variant}", None)
+        try:
+            found.append(alternative(loaded, graph, variant, choice, share=True))
+        except ConvcostError as error:
+            if request.variants or variant.name != "dense":
+                raise
+            notices = (*notices, f"{variant} is left out: {error.message}")
+    return Compared(loaded, found, notices)
+
+
+def _all_variants(request: CompareRequest, graph: Graph) -> tuple[Variant, ...]:
+    """Everything that makes sense here; dense, which chooses its layers itself, at half stride."""
+    variants = tuple(map(parse_variant, VARIANTS))
+    half = halved_stride(graph)
+    if not half or request.only or request.keep:
+        return variants
+    return (*variants, Variant("dense", {"output_stride": half}))
+
+
+def _measure(compared: Compared, request: CompareRequest, notify: Notify) -> Outcome:
+    from convcost.measure.execute import execute_modules  # noqa: PLC0415  torch
+    from convcost.measure.models import on_its_device  # noqa: PLC0415  torch
+
+    loaded, settings = compared.loaded, request.settings
+    with redirect_stdout(sys.stderr):
+        modules = {}
+        for side in compared.alternatives:
+            placed = on_its_device(side.module, loaded.args, loaded.kwargs, settings)
+            modules[side.name] = placed.module
+        return execute_modules(modules, placed.args, placed.kwargs, settings, notify)
+
+
+def _rows(compared: Compared, outcome: Outcome | None, request: CompareRequest) -> Iterator[Row]:
+    sides = compared.alternatives
+    for side, values in zip(sides, summaries(sides), strict=True):
+        measured = {} if outcome is None else timed_values(side.name, outcome)
+        if is_dense(side) and outcome is not None:
+            measured["largest_difference"] = on_data(side, compared, request.settings)
+        found = {**values, **measured}
+        yield Row(compared.loaded.name, side.name, "network", "", output_shape(side), found)
+
+
+def on_data(side: Alternative, compared: Compared, settings: Settings) -> Value:
+    """The proof of a dense model, on random data."""
+    from convcost.measure.models import on_its_device  # noqa: PLC0415  torch
+
+    reference, loaded = compared.alternatives[0], compared.loaded
+    placed = on_its_device(reference.module, loaded.args, loaded.kwargs, settings)
+    return prove(side, reference, placed.args, placed.kwargs)
+
+
+def _findings(compared: Compared, rows: Sequence[Row]) -> Iterator[Finding]:
+    for side, row in zip(compared.alternatives, rows, strict=True):
+        if is_dense(side):
+            yield from proof_findings(row.name, side.name, row.values, rows[0].values)
+
+
+def _notices(compared: Compared, outcome: Outcome | None) -> Iterator[str]:
+    yield from compared.notices
+    for side in compared.alternatives:
+        if side.rewritten is not None:
+            yield from rewrite_notices(side)
+    if outcome and outcome.interrupted:
+        yield "interrupted: only what was measured before is shown"
+
+
+def rewrite_notices(side: Alternative) -> Iterator[str]:
+    """What a rewrite left as it is, where one would expect more."""
+    rewritten = side.rewritten
+    assert rewritten is not None  # noqa: S101  the caller's own condition
+    if rewritten.plan is None and not rewritten.layers:
+        yield f"{side.name}: nothing is rewritten: every convolution is 1×1, depthwise or left out"
+    if rewritten.left:
+        yield f"{side.name}: left as they are: {', '.join(rewritten.left)}"

@@ -1,0 +1,249 @@
+"""Comparing and rewriting models as a user does: what is printed, written and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from cli import convcost, fine, refused
+
+MODEL = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+model = nn.Sequential(
+    nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.ReLU(),
+    nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
+)
+example_inputs = torch.zeros(1, 3, 17, 32)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model.py").write_text(MODEL)
+    return tmp_path
+
+
+def test_a_model_is_compared_as_its_variants(folder: Path) -> None:
+    out = fine("compare", "model.py", "--no-measure", folder=folder)
+    rows = [line.split() for line in out.splitlines()[2:8]]
+    assert [row[0] for row in rows] == [
+        "variant",
+        "standard",
+        "atrous:rate=2",
+        "separable",
+        "atrous_separable:rate=2",
+        "dense:output_stride=2",
+    ]
+    # 9·3·16 · (9·16) + 9·16·32 · (5·8) + 32·10, by hand
+    counts = json.loads(fine("compare", "model.py", "--no-measure", "-f", "json", folder=folder))
+    values = {row["variant"]: row["values"] for row in counts["rows"]}
+    stem, head = 9 * 3 * 16 * (9 * 16), 32 * 10
+    assert values["standard"]["multiplications"]["value"] == stem + 9 * 16 * 32 * (5 * 8) + head
+    parts = (9 * 16 + 16 * 32) * (5 * 8)
+    assert values["separable"]["multiplications"]["value"] == stem + parts + head
+    dense = values["dense:output_stride=2"]
+    assert dense["multiplications"]["value"] == stem + 9 * 16 * 32 * (10 * 16) + head
+    assert dense["feature_map"]["value"] == [1, 32, 10, 16]
+    assert dense["receptive_field"]["value"] == [7, 7]
+    assert dense["response_share"]["value"] == 1 / 4
+    assert "largest_difference" not in dense
+
+
+def test_the_layers_that_make_the_difference_are_listed(folder: Path) -> None:
+    (folder / "deep.py").write_text(
+        "from torch import nn\n"
+        "model = nn.Sequential(nn.Conv1d(8, 8, 3), nn.Conv1d(8, 64, 3), nn.Conv1d(64, 8, 1))\n"
+    )
+    out = fine(
+        *("compare", "deep.py", "--no-measure", "--per-layer", "-f", "json"),
+        *("--variant", "separable", "--input", "1x8x32"),
+        folder=folder,
+    )
+    layers = json.loads(out)["layers"]
+    assert [(layer["name"], layer["variant"]) for layer in layers] == [
+        ("1", "separable"),
+        ("0", "separable"),
+    ]
+    saved = [layer["values"]["multiplications_saved"]["value"] for layer in layers]
+    assert saved == [(3 * 8 * 64 - 3 * 8 - 8 * 64) * 28, (3 * 8 * 8 - 3 * 8 - 8 * 8) * 30]
+
+
+def test_a_measured_comparison_proves_the_dense_model_and_is_read_back(folder: Path) -> None:
+    arguments = ("compare", "model.py", "--seconds", "0.2", "--variant", "dense:output_stride=1")
+    fine(*arguments, "-o", "saved.json", folder=folder)
+    saved = json.loads((folder / "saved.json").read_text())
+    standard, dense = (row["values"] for row in saved["rows"])
+    assert standard["latency"]["status"] == "measured"
+    assert dense["latency_ratio"]["value"] > 0
+    assert dense["largest_difference"]["value"] < 1e-5
+    assert dense["largest_difference"]["reason"] == "within rounding of float32"
+    shown = " ".join(fine("render", "saved.json", folder=folder).split())
+    assert "a response at all of the input's positions, before at 1/16" in shown
+    assert "receptive field 7×7 as before" in shown
+
+
+def test_a_rewrite_prints_its_proof_and_writes_a_program_for_any_batch(folder: Path) -> None:
+    from torch.export import load  # noqa: PLC0415  it takes seconds
+
+    arguments = ("rewrite", "model.py", "--variant", "dense:output_stride=2")
+    out = " ".join(fine(*arguments, "-o", "dense.pt2", "-o", "dense.json", folder=folder).split())
+    assert "last feature map 1×32×10×16 in place of 1×32×5×8" in out
+    assert "sampled at the old stride it" in out
+    assert sorted(p.name for p in folder.iterdir() if p.suffix in (".pt2", ".json")) == [
+        "dense.json",
+        "dense.pt2",
+    ]
+    program = load(folder / "dense.pt2").module()
+    for batch in (1, 3):
+        assert program(torch.rand(batch, 3, 17, 32)).shape == (batch, 10)
+    profiled = fine("profile", "dense.pt2", "--no-measure", "--input", "5x3x17x32", folder=folder)
+    assert "5×32×10×16" in profiled
+
+
+def test_each_layers_error_is_shown_where_weights_are_approximated(folder: Path) -> None:
+    arguments = ("rewrite", "model.py", "--variant", "separable", "--init", "svd", "-f", "json")
+    (layer,) = json.loads(fine(*arguments, folder=folder))["layers"]
+    assert layer["name"] == "2"
+    assert 0 < layer["values"]["weight_error"]["value"] < 1
+
+
+FILES = {
+    "pointwise.py": "from torch import nn\nmodel = nn.Sequential(nn.Conv2d(8, 8, 1))\n",
+    "own.py": (
+        "from torch import nn\n"
+        "class Own(nn.Conv2d):\n    def forward(self, x):\n        return super().forward(x)\n"
+        "model = Own(8, 8, 3)\n"
+    ),
+    "reflect.py": (
+        "from torch import nn\n"
+        "model = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, padding_mode='reflect'))\n"
+    ),
+    "shared.py": (
+        "import torch\nfrom torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.same = nn.Conv2d(8, 8, 3, stride=2, padding=1)\n"
+        "    def forward(self, x):\n        return self.same(self.same(x))\n"
+        "model = Net()\n"
+    ),
+    "broken.py": (
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.c = nn.Conv2d(8, 8, 3)\n"
+        "    def forward(self, x):\n        raise RuntimeError('no way')\n"
+        "model = Net()\n"
+    ),
+    "meta.py": ("from torch import nn\nmodel = nn.Sequential(nn.Conv2d(8, 8, 3, device='meta'))\n"),
+    "reads.py": (
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.c = nn.Conv2d(8, 8, 3)\n"
+        "    def forward(self, x):\n        return self.c(x) * self.c.weight.sum()\n"
+        "model = Net()\n"
+    ),
+}
+INPUT = ("--input", "1x8x16x16")
+REFUSALS = {
+    "nothing eligible": (
+        ("rewrite", "pointwise.py", "--variant", "separable", *INPUT),
+        "nothing to rewrite as separable: of 1 convolutions none is eligible",
+    ),
+    "nothing but a class of its own": (
+        ("rewrite", "own.py", "--variant", "separable", *INPUT),
+        "(Own has a forward of its own)",
+    ),
+    "an output stride that isn't reachable": (
+        ("rewrite", "shared.py", "--variant", "dense:output_stride=3", *INPUT),
+        "output stride 3 can't be reached: the last feature map's is 4",
+    ),
+    "an output stride larger than there is": (
+        ("compare", "shared.py", "--no-measure", "--variant", "dense:output_stride=8", *INPUT),
+        "dense can't give output stride 8: the last feature map's is 4",
+    ),
+    "a rate that leaves no valid output": (
+        ("compare", "reflect.py", "--no-measure", "--variant", "atrous:rate=99", *INPUT),
+        "the model doesn't run as atrous:rate=99: in 0:",
+    ),
+    "a shared convolution reached at two strides": (
+        ("rewrite", "shared.py", "--variant", "dense:output_stride=2", *INPUT),
+        "same is shared and reached at two strides",
+    ),
+    "a model that can't be traced": (
+        ("compare", "broken.py", "--no-measure", *INPUT),
+        "no way",
+    ),
+    "a forward that reads what isn't there any more": (
+        ("compare", "reads.py", "--no-measure", "--variant", "separable", *INPUT),
+        "the model doesn't run as separable",
+    ),
+    "weights that hold nothing": (
+        ("rewrite", "meta.py", "--variant", "separable", *INPUT),
+        "the model's weights are on the meta device",
+    ),
+    "weights that hold nothing, to measure": (
+        ("compare", "meta.py", *INPUT),
+        "the model's weights are on the meta device",
+    ),
+    "weights that hold nothing, and an input that doesn't fit": (
+        ("compare", "meta.py", "--no-measure", "--input", "1x7x9x9"),
+        "needs 8 input channels, found 7",
+    ),
+    "a program without modules": (
+        ("rewrite", "some.pt2", "--variant", "separable"),
+        "some.pt2: an exported program has no modules left to rewrite",
+    ),
+    "a program to compare": (("compare", "some.pt2"), "has no modules left to rewrite"),
+    "a glob that matches nothing": (
+        ("compare", "model.py", "--no-measure", "--only", "nope.*"),
+        "no convolution matches 'nope.*'",
+    ),
+    "dense of a spec": (
+        ("compare", "--no-measure", "--variant", "dense:output_stride=2"),
+        "dense rewrites models, not specs",
+    ),
+    "an input of a spec": (("compare", "--no-measure", *INPUT), "--set and --input are for models"),
+    "a batch of a model": (
+        ("compare", "model.py", "--no-measure", "--batch", "2"),
+        "--batch is for specs",
+    ),
+    "approximated weights of what keeps them": (
+        ("rewrite", "model.py", "--variant", "atrous", "--init", "svd"),
+        "--init svd is for separable variants",
+    ),
+    "a folder that isn't there": (
+        ("rewrite", "model.py", "--variant", "separable", "-o", "nowhere/model.pt2"),
+        "there is no folder nowhere",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), REFUSALS.values(), ids=REFUSALS)
+def test_bad_input_is_told_and_nothing_is_written(
+    arguments: tuple[str, ...], told: str, folder: Path
+) -> None:
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    before = sorted(path.name for path in folder.iterdir())
+    error = " ".join(refused(*arguments, folder=folder).split())
+    assert told in error
+    after = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+    assert after == before
+
+
+def test_an_unknown_option_of_a_variant_is_a_mistake_of_usage(folder: Path) -> None:
+    ran = convcost("rewrite", "model.py", "--variant", "dense:stride=2", folder=folder)
+    assert ran.code == 2
+    assert "dense has no option 'stride'; its options: output_stride" in " ".join(ran.err.split())
+
+
+def test_what_is_left_alone_is_noted(folder: Path) -> None:
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    ran = convcost("compare", "own.py", "--no-measure", *INPUT, folder=folder)
+    assert ran.code == 0
+    assert "Own has a forward of its own" in ran.err
