@@ -170,7 +170,8 @@ class Limit:
     """A limit of a check and what became of it; ``reason`` says why it wasn't judged.
 
     ``expected`` is the bound in the metric's unit, with ``max_increase`` a share over ``base``.
-    ``layer`` is empty where the limit is of the whole.
+    ``layer`` is empty where the limit is of the whole; ``ratio`` is the found latency over that of
+    the base; ``note`` is the user's own message.
     """
 
     name: str
@@ -182,15 +183,17 @@ class Limit:
     outcome: Outcome
     expected: int | float
     found: Value | None
-    base: Value | None
-    reason: str
     file: str
     line: int
+    base: Value | None = None
+    ratio: Value | None = None
+    reason: str = ""
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The limit as JSON has it."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
-        for key in ("found", "base"):
+        for key in ("found", "base", "ratio"):
             found[key] = found[key] and found[key].to_dict()
         return found
 

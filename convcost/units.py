@@ -110,6 +110,13 @@ def format_percent(share: float, digits: int = 2) -> str:
     return f"{format_digits(share * 100, digits)} %"
 
 
+def format_positions(positions: float, digits: int = 3) -> str:
+    """A span or a stride: ``427``, ``0.5``."""
+    if float(positions).is_integer():
+        return f"{int(positions):,}"
+    return format_digits(positions, digits)
+
+
 FORMATTERS: dict[str, Callable[..., str]] = {
     "count": format_count,
     "bytes": format_bytes,
@@ -117,7 +124,7 @@ FORMATTERS: dict[str, Callable[..., str]] = {
     "share": format_percent,
     "factor": format_factor,
     "intensity": format_digits,
-    "positions": format_digits,
+    "positions": format_positions,
 }
 _MOST_DIGITS = 17
 

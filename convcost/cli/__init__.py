@@ -16,7 +16,7 @@ gc.set_threshold(100_000, 50, 100)
 
 import typer
 
-from convcost.cli import compare, profile, render, schema
+from convcost.cli import check, compare, diff, init, profile, render, schema
 from convcost.cli.interrupts import was_interrupted, watch
 from convcost.cli.standard_output import abandon_output, open_streams
 from convcost.cli.streams import print_error
@@ -36,6 +36,9 @@ app = typer.Typer(
 )
 app.command("compare")(compare.command)
 app.command("profile")(profile.command)
+app.command("check")(check.command)
+app.command("init")(init.command)
+app.command("diff")(diff.command)
 app.command("render")(render.command)
 app.command("schema")(schema.command)
 
