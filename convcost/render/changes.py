@@ -15,8 +15,6 @@ _SHOWN = (
     "peak_activation_bytes",
     "receptive_field",
     "receptive_field_density",
-    "effective_stride",
-    "bytes_moved",
     "latency",
 )
 ADDED, REMOVED = "added", "removed"
