@@ -27,7 +27,7 @@ LIMIT = "5%"
 BLOCKS = 20
 """Equal blocks of a model: a change of 5 % is one block more."""
 
-MODEL = '''\
+MODEL = """\
 from torch import nn
 
 
@@ -52,7 +52,7 @@ def wide():
 
 def grouped():
     return Net(64, BLOCKS, 64)
-'''
+"""
 MODELS = ("narrow", "wide", "grouped")
 CONFIG = "version: 1\nchecks:\n" + "".join(
     f"  - name: {name}\n    source: net.py:{name}\n    input: [1, 3, 56, 56]\n"
@@ -104,9 +104,11 @@ def series(folder: Path, commits: int, blocks: int, seconds: float | None) -> li
     runs = []
     for number in range(commits):
         git(folder, "switch", "--quiet", "--force-create", "change", "main")
-        commit(folder, blocks, number)
+        commit(folder, blocks, number + 1)
         runs.append(check(folder, seconds))
-        print(f"  {number + 1}: exit {runs[-1].code}, {runs[-1].outcomes}, {runs[-1].seconds:.1f} s")
+        print(
+            f"  {number + 1}: exit {runs[-1].code}, {runs[-1].outcomes}, {runs[-1].seconds:.1f} s"
+        )
     return runs
 
 

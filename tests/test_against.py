@@ -110,9 +110,7 @@ def left(folder: Path) -> list[str]:
     return found
 
 
-def against(
-    repository: Repository, temporary: Path, *options: str, revision: str = "HEAD"
-) -> Ran:
+def against(repository: Repository, temporary: Path, *options: str, revision: str = "HEAD") -> Ran:
     """One run; the user's tree is as before afterwards."""
     before = repository.state()
     ran = convcost(
@@ -152,9 +150,7 @@ def test_a_dirty_tree_is_compared_with_a_revision(repository: Repository, tempor
 
 
 @pytest.mark.parametrize("name", ["v1", "HEAD~1", "a branch: hash"])
-def test_a_revision_is_a_tag_or_a_hash(
-    name: str, repository: Repository, temporary: Path
-) -> None:
+def test_a_revision_is_a_tag_or_a_hash(name: str, repository: Repository, temporary: Path) -> None:
     repository.commit()
     repository.git("tag", "v1")
     repository.model("5")

@@ -61,7 +61,7 @@ def outcomes(report: Any) -> list[tuple[str, str, str]]:
         ("{receptive_field_density: {min: 100%}}", 0),
         (f"{{parameter_bytes: {{max: {PARAMETERS * 4} B}}}}", 0),
         (f"{{parameters: {{max: {PARAMETERS - 1}, level: warn}}}}", 0),
-        (f"{{parameters: {{max: 1, level: off}}, receptive_field: {{min: 5}}}}", 0),
+        ("{parameters: {max: 1, level: off}, receptive_field: {min: 5}}", 0),
         ("{multiplications_ratio: {variant: separable, max: 0.9}}", 0),
         ("{multiplications_ratio: {variant: separable, max: 0.01}}", 1),
     ],
@@ -164,7 +164,8 @@ def test_nothing_checked_is_no_pass(
 
 
 def test_relative_latency_without_a_base_is_skipped_with_a_notice(tmp_path: Path) -> None:
-    limits = "{parameters: {max: 1 M}, latency: {max_increase: 5%}, latency_ratio: {variant: separable, max: 99}}"
+    timed = "latency: {max_increase: 5%}, latency_ratio: {variant: separable, max: 99}"
+    limits = f"{{parameters: {{max: 1 M}}, {timed}}}"
     ran = convcost("check", "--exact", folder=written(tmp_path, limits))
     assert ran.code == 0
     assert "skipped net: latency, net: latency_ratio: --exact" in ran.err
@@ -179,9 +180,7 @@ def test_timed_limits_of_this_machine_are_measured(tmp_path: Path) -> None:
 
 
 def test_an_absolute_latency_is_broken_after_two_runs(tmp_path: Path) -> None:
-    report = checked(
-        written(tmp_path, "{latency: {max: 1 ns}}"), "--seconds", "0.3", code=1
-    )
+    report = checked(written(tmp_path, "{latency: {max: 1 ns}}"), "--seconds", "0.3", code=1)
     assert outcomes(report) == [("latency", "max", "broken")]
 
 
@@ -425,6 +424,6 @@ def test_init_never_overwrites_unasked(tmp_path: Path) -> None:
     assert "convcost.yaml: is already there" in refused("init", "net.yaml", folder=tmp_path)
     assert (tmp_path / "convcost.yaml").read_text() == "mine"
     assert convcost("init", "net.yaml", "--force", folder=tmp_path).code == 0
-    assert "source: \"net.yaml\"" in (tmp_path / "convcost.yaml").read_text()
+    assert 'source: "net.yaml"' in (tmp_path / "convcost.yaml").read_text()
     refused("init", "gone.yaml", "--config", "new.yaml", folder=tmp_path)
     assert not (tmp_path / "new.yaml").exists()

@@ -33,9 +33,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     ] = None,
     update: Annotated[
         bool,
-        typer.Option(
-            "--update", help="Approve today's exact costs.", rich_help_panel=_AGAINST
-        ),
+        typer.Option("--update", help="Approve today's exact costs.", rich_help_panel=_AGAINST),
     ] = False,
     exact: Annotated[
         bool, typer.Option("--exact", help="Leave out what is timed.", rich_help_panel=_HOW)

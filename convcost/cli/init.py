@@ -9,9 +9,7 @@ import typer
 
 def command(
     *,
-    source: Annotated[
-        list[str], typer.Argument(help="Layer specs or models to make checks of.")
-    ],
+    source: Annotated[list[str], typer.Argument(help="Layer specs or models to make checks of.")],
     config: Annotated[
         str, typer.Option(metavar="FILE", help="Where to write it.")
     ] = "convcost.yaml",

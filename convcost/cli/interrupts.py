@@ -62,9 +62,7 @@ def end_as_interrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-_ENDING = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

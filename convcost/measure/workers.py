@@ -28,7 +28,6 @@ _PROGRAM = (
     "del sys.path[0]; main(sys.argv[2])"
 )
 _PACKAGE_FOLDER = str(Path(__file__).parents[2])
-_OF_GIT = "GIT_"
 
 
 class Side(NamedTuple):
@@ -64,7 +63,7 @@ class Worker:
             "packages": list(side.packages),
         }
         # no cache of byte code is left in anyone's tree
-        environment = {**without_git(os.environ), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(  # noqa: S603  our own program
             [sys.executable, "-P", "-c", _PROGRAM, _PACKAGE_FOLDER, json.dumps(settings)],
             stdin=subprocess.DEVNULL,
@@ -182,12 +181,7 @@ class RemoteClock:
         return call.block(times)
 
 
-def without_git(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what points git at the repository whose hook is running."""
-    return {key: value for key, value in environment.items() if not key.startswith(_OF_GIT)}
-
-
 def connect(pipe: int) -> Connection:
     """The worker's end of its pipe; what it starts doesn't inherit it."""
-    os.set_inheritable(pipe, False)
+    os.set_inheritable(pipe, False)  # noqa: FBT003  Python's own way
     return Connection(pipe)

@@ -45,7 +45,9 @@ def _suite(number: int, name: str, limits: list[Limit], report: Report) -> ET.El
         if value is not None:
             ET.SubElement(properties, "property", {"name": key, "value": printable(str(value))})
     suite.extend(cases)
-    told = (f"{_place(limit)}: {title(limit)}: {sentence(limit)}" for limit in limits if _is_told(limit))
+    told = (
+        f"{_place(limit)}: {title(limit)}: {sentence(limit)}" for limit in limits if _is_told(limit)
+    )
     ET.SubElement(suite, "system-out").text = _printable_lines("\n".join(told))
     ET.SubElement(suite, "system-err")
     return suite

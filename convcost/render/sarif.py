@@ -11,7 +11,9 @@ from convcost.render.gitlab import fingerprint
 from convcost.report import METRICS, Finding, Report
 
 _LEVELS = {"error": "error", "warn": "warning"}
-_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 
 
 def render(report: Report) -> str:

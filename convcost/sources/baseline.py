@@ -72,8 +72,10 @@ def _mistakes(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _is_value(found: object) -> bool:
     if isinstance(found, list):
-        return bool(found) and not any(isinstance(f, list) for f in found) and all(
-            map(_is_value, found)
+        return (
+            bool(found)
+            and not any(isinstance(f, list) for f in found)
+            and all(map(_is_value, found))
         )
     if isinstance(found, bool) or not isinstance(found, int | float):
         return found == "global"

@@ -198,9 +198,7 @@ class _Reader(Reader):
             if given is not None:
                 yield from self._bounds(given, metric, place, layer)
 
-    def _bounds(
-        self, given: BaseModel, metric: str, path: KeyPath, layer: str
-    ) -> Iterator[Limit]:
+    def _bounds(self, given: BaseModel, metric: str, path: KeyPath, layer: str) -> Iterator[Limit]:
         settings = given.model_dump(exclude_unset=True)
         variant = self._variant(settings, path)
         for bound in BOUNDS:

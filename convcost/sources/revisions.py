@@ -98,7 +98,7 @@ def _git(folder: Path, *arguments: str) -> str:
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603  git, with arguments that are no shell's
             [*_GIT, *arguments],
             cwd=folder,
             env=environment,

@@ -189,9 +189,7 @@ class _Judge(NamedTuple):
         elif is_timed(limit) and is_relative(limit) and base is None:
             yield judged(check, limit, self.file, "new", reason="new: the base has none")
         else:
-            clockwork = Clockwork(
-                self.sides, self.request.seconds, self.comparisons, self.notify
-            )
+            clockwork = Clockwork(self.sides, self.request.seconds, self.comparisons, self.notify)
             yield judge_timed(check, limit, self.file, clockwork)
 
     def _why_skipped(self, limit: Limit) -> str:

@@ -45,6 +45,4 @@ def count_model(source: str, inputs: Sequence[Shape], loaded: LoadedModel) -> Re
     from convcost.sources.model import load_model  # noqa: PLC0415  torch, only where it is needed
 
     request = ProfileRequest(source, inputs=tuple(inputs), measure=False)
-    return profile_loaded(
-        loaded, request, reload=lambda: load_model(source, {}, inputs, real=True)
-    )
+    return profile_loaded(loaded, request, reload=lambda: load_model(source, {}, inputs, real=True))

@@ -114,9 +114,7 @@ def _changes(before: Mapping[str, Row], after: Mapping[str, Row]) -> Iterator[Ro
 
 def _sizes(row: Row) -> dict[str, object]:
     """What is exact about a row: times are never the same twice."""
-    return {
-        key: value.value for key, value in row.values.items() if value.status != "measured"
-    }
+    return {key: value.value for key, value in row.values.items() if value.status != "measured"}
 
 
 def _removed(row: Row) -> Row:

@@ -28,9 +28,7 @@ _ABSOLUTE = ("parameters", "multiplications", "receptive_field", "peak_activatio
 _LATENCY = "      latency: {max_increase: 5%, min_delta: 50 us}"
 
 
-def first_config(
-    sources: Sequence[str], path: Path, notify: Notify = lambda *_: None
-) -> str:
+def first_config(sources: Sequence[str], path: Path, notify: Notify = lambda *_: None) -> str:
     """The text of a configuration at ``path`` with a check for each source.
 
     Raises:

@@ -54,10 +54,15 @@ def _parse(metric: str, text: object) -> Limit:
         raise ConvcostError(f"no metric {metric!r}", f"limits are of {', '.join(EXACT)}")
     sign, rest = str(text)[:2], str(text)[2:]
     try:
-        if sign not in _BOUNDS:
-            raise ValueError("expected <= or >= and a quantity")
+        bound = _bound(sign)
         expected = parse_quantity(rest, METRICS[metric].unit)
     except ValueError as error:
         example = 'for example parameters="<= 3.5 M"'
         raise ConvcostError(f"{metric}={text!r}: {error}", example) from None
-    return Limit(metric, _BOUNDS[sign], expected, "error", 0)
+    return Limit(metric, bound, expected, "error", 0)
+
+
+def _bound(sign: str) -> str:
+    if sign not in _BOUNDS:
+        raise ValueError("expected <= or >= and a quantity")
+    return _BOUNDS[sign]

@@ -15,6 +15,8 @@ from convcost.sources.check_fields import RATIOS, TIMED
 from convcost.sources.checks import Check, Limit
 
 Values = Mapping[str, Value]
+INPUT = "input"
+"""The op of what is no layer: it costs nothing."""
 SLACK = 1e-9
 """Of an allowed increase: its product with the base is rounded."""
 
@@ -28,7 +30,8 @@ class Sizes(NamedTuple):
 
 def sizes_of(report: Report) -> Sizes:
     """The costs that a counting report holds."""
-    return Sizes(report.totals, {row.name: row.values for row in report.rows})
+    layers = {row.name: row.values for row in report.rows if row.op != INPUT}
+    return Sizes(report.totals, layers)
 
 
 def is_timed(limit: Limit) -> bool:

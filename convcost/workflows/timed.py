@@ -71,9 +71,7 @@ def _once(check: Check, limit: Limit, file: str, clockwork: Clockwork, seed: int
     return judged(check, limit, file, outcome, found, reason=reason)
 
 
-def _against_base(
-    check: Check, limit: Limit, file: str, clockwork: Clockwork, seed: int
-) -> Judged:
+def _against_base(check: Check, limit: Limit, file: str, clockwork: Clockwork, seed: int) -> Judged:
     samples = _samples(check, limit, clockwork, seed)
     head, base = (estimate(samples.seconds[name], CONFIDENCE) for name in ("head", "base"))
     ratio = estimate(samples.ratios("head", "base"), clockwork.confidence)
@@ -98,7 +96,7 @@ def _samples(check: Check, limit: Limit, clockwork: Clockwork, seed: int) -> Sam
     from convcost.measure.rounds import Plan, run_rounds  # noqa: PLC0415  torch
 
     assert sides.base is not None  # noqa: S101  else the check is new
-    candidates = {
+    candidates: dict[str, Callable[[], object]] = {
         "base": Remote(sides.base, check.name),
         "head": Remote(sides.head, check.name),
     }

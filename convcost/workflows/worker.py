@@ -44,7 +44,7 @@ def main(settings: str) -> None:
 
 
 def _end_with_owner(alive: int) -> None:
-    os.set_inheritable(alive, False)
+    os.set_inheritable(alive, False)  # noqa: FBT003  Python's own way
     os.read(alive, 1)  # nothing is ever written: it returns when the owner's end is closed
     os._exit(2)
 
@@ -82,7 +82,9 @@ class _Worker:
 
         torch.manual_seed(0)
         self._calls.clear()
-        self._calls[key] = self._spec_call(source) if is_spec(source) else self._call(source, inputs)
+        self._calls[key] = (
+            self._spec_call(source) if is_spec(source) else self._call(source, inputs)
+        )
 
     def block(self, key: str, times: int) -> float:
         """The seconds of so many calls."""
@@ -102,7 +104,13 @@ class _Worker:
         return profile(ProfileRequest(source, inputs=shapes, settings=settings)).to_dict()
 
     def compare(
-        self, source: str, inputs: _Shapes, variant: str, seconds: float | None, *, measure: bool
+        self,
+        source: str,
+        inputs: _Shapes,  # noqa: ARG002  a spec says its own; a model's, once compare takes one
+        variant: str,
+        seconds: float | None,
+        *,
+        measure: bool,
     ) -> dict[str, Any]:
         """The report of a variant of a source beside the standard one."""
         settings = Settings(seconds=seconds)
@@ -111,9 +119,7 @@ class _Worker:
         )
         return compare(request).to_dict()
 
-    def _load(
-        self, source: str, inputs: tuple[tuple[int, ...], ...], *, real: bool
-    ) -> LoadedModel:
+    def _load(self, source: str, inputs: tuple[tuple[int, ...], ...], *, real: bool) -> LoadedModel:
         from convcost.sources.model import load_model  # noqa: PLC0415
 
         loaded = load_model(source, {}, inputs, real=real)
