@@ -15,6 +15,10 @@ class ConvcostError(Exception):
         self.hint = hint
 
 
+class MissingError(ConvcostError):
+    """What a source names isn't there: no such file, module or attribute."""
+
+
 class ShapeError(ValueError):
     """An op can't take the shapes that it was given; the text says what it wanted."""
 

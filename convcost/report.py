@@ -109,7 +109,10 @@ def number(value: Value) -> float:
 
 
 class Row(NamedTuple):
-    """One layer, or one variant of the whole; ``settings`` differ from the environment's."""
+    """One layer, or one variant of the whole; ``settings`` differ from the environment's.
+
+    ``base`` are the values that it had before, where two states are compared.
+    """
 
     name: str
     variant: str
@@ -118,30 +121,89 @@ class Row(NamedTuple):
     output_shape: tuple[int, ...]
     values: Mapping[str, Value]
     settings: Mapping[str, str | int] = {}
+    base: Mapping[str, Value] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON has it."""
         found = self._asdict()
         found["output_shape"] = list(self.output_shape)
         found["values"] = _values_to_dict(self.values)
-        if not self.settings:
-            del found["settings"]
-        return found
+        found["base"] = _values_to_dict(self.base)
+        return _without_empty(found, "settings", "base")
 
 
 class Finding(NamedTuple):
-    """Something that a user must know before the numbers are used."""
+    """Something that a user must know before the numbers are used.
+
+    What follows ``message`` belongs to a limit that isn't kept: ``expected`` and ``found`` are in
+    the metric's unit, or with ``max_increase`` a share; ``change`` is by how much they differ,
+    ``note`` the user's own message, ``hint`` what to do, ``file`` and ``line`` where the limit is.
+    """
 
     name: str
     variant: str
     metric: str
     message: str
+    level: str = ""
+    layer: str = ""
+    bound: str = ""
+    expected: Scalar | None = None
+    found: Scalar | None = None
+    change: float | None = None
+    note: str = ""
+    hint: str = ""
+    file: str = ""
+    line: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding as JSON has it."""
+        found = self._asdict()
+        always = ("name", "variant", "metric", "message")
+        return {k: v for k, v in found.items() if k in always or v not in ("", None)}
+
+
+Outcome = Literal["kept", "broken", "inconclusive", "skipped", "new"]
+
+
+class Limit(NamedTuple):
+    """A limit of a check and what became of it; ``reason`` says why it wasn't judged.
+
+    ``expected`` is the bound in the metric's unit, with ``max_increase`` a share over ``base``.
+    ``layer`` is empty where the limit is of the whole; ``ratio`` is the found latency over that of
+    the base; ``note`` is the user's own message.
+    """
+
+    name: str
+    variant: str
+    metric: str
+    layer: str
+    bound: Literal["max", "min", "max_increase"]
+    level: Literal["error", "warn"]
+    outcome: Outcome
+    expected: int | float
+    found: Value | None
+    file: str
+    line: int
+    base: Value | None = None
+    ratio: Value | None = None
+    reason: str = ""
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The limit as JSON has it."""
+        found = self._asdict()
+        for key in ("found", "base", "ratio"):
+            found[key] = found[key] and found[key].to_dict()
+        return found
 
 
 class Report(NamedTuple):
-    """What a command found out, complete enough to be shown again without running anything."""
+    """What a command found out, complete enough to be shown again without running anything.
 
-    kind: Literal["compare", "profile"]
+    ``limits`` are a check's, in the configuration's order; ``base_totals`` belong to a ``diff``.
+    """
+
+    kind: Literal["compare", "profile", "check", "diff"]
     source: str
     input: tuple[tuple[int, ...], ...]
     environment: Mapping[str, str | int | float | bool | None]
@@ -152,11 +214,13 @@ class Report(NamedTuple):
     findings: tuple[Finding, ...] = ()
     notices: tuple[str, ...] = ()
     interrupted: bool = False
+    limits: tuple[Limit, ...] = ()
+    base_totals: Mapping[str, Value] = {}
     schema_version: Literal[1] = 1
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""
-        return {
+        found = {
             "schema_version": self.schema_version,
             "kind": self.kind,
             "source": self.source,
@@ -164,18 +228,26 @@ class Report(NamedTuple):
             "environment": dict(self.environment),
             "rows": [row.to_dict() for row in self.rows],
             "totals": _values_to_dict(self.totals),
+            "base_totals": _values_to_dict(self.base_totals),
             "layers": [row.to_dict() for row in self.layers],
             "verification": [row.to_dict() for row in self.verification],
-            "findings": [finding._asdict() for finding in self.findings],
+            "limits": [limit.to_dict() for limit in self.limits],
+            "findings": [finding.to_dict() for finding in self.findings],
             "notices": list(self.notices),
             "interrupted": self.interrupted,
         }
+        return _without_empty(found, "base_totals", "limits")
 
     def to_json(self) -> str:
         """The saved form, in ASCII: it passes through a stream of any encoding."""
         import json  # noqa: PLC0415  a start that shows a table needs none
 
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+
+def _without_empty(found: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Without those of ``keys`` that hold nothing: only some kinds of reports have them."""
+    return {key: value for key, value in found.items() if value or key not in keys}
 
 
 def _values_to_dict(values: Mapping[str, Value]) -> dict[str, Any]:

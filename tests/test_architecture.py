@@ -16,10 +16,12 @@ LAYERS = (
     {"errors", "units", "ops", "graph", "report", "_version"},
     {"sources", "variants", "analyses", "measure", "render"},
     {"workflows"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 )
 TORCH_ROOMS = {"measure"}
-TORCH_FREE_FILES = {"measure/__init__.py", "measure/settings.py", "measure/intervals.py"}
+TORCH_FREE_FILES = {
+    f"measure/{name}.py" for name in ("__init__", "settings", "intervals", "workers")
+}
 TORCH_FILES = {
     f"sources/{name}.py"
     for name in (
@@ -117,6 +119,8 @@ TORCH_FREE = {
     "help": "main(['--help'])",
     "compare --help": "main(['compare', '--help'])",
     "compare": "main(['compare', '--no-measure', '--per-layer'])",
+    "check --help": "main(['check', '--help'])",
+    "pytest plugin": "import convcost.pytest_plugin",
     "schema": "main(['schema', 'report'])",
     "api": "convcost.render(convcost.compare(measure=False), 'markdown')",
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -47,3 +49,21 @@ def raise_again() -> None:
     if _Interrupts.pending:
         _Interrupts.pending = False
         raise KeyboardInterrupt
+
+
+@contextmanager
+def end_as_interrupted() -> Iterator[None]:
+    """Takes the signals that a runner ends a job with for Ctrl-C, so that all is cleaned up."""
+    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -16,6 +16,10 @@ Format = Annotated[
     Literal["table", "json", "csv", "markdown"],
     typer.Option("--format", "-f", help="Format of standard output."),
 ]
+CheckFormat = Annotated[
+    Literal["table", "json", "csv", "markdown", "junit", "github", "gitlab", "sarif"],
+    typer.Option("--format", "-f", help="Format of standard output."),
+]
 Output = Annotated[
     list[str] | None,
     typer.Option(

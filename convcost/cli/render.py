@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from convcost.cli.options import Format, Output
+from convcost.cli.options import CheckFormat, Output
 
 
 def command(
@@ -14,7 +14,7 @@ def command(
     saved: Annotated[
         str, typer.Argument(metavar="REPORT.json", help="A report saved with --output FILE.json.")
     ],
-    format: Format = "table",  # noqa: A002  the option's name
+    format: CheckFormat = "table",  # noqa: A002  the option's name
     output: Output = None,
 ) -> None:
     """A saved report in any format; nothing is run.
@@ -26,5 +26,5 @@ def command(
     from convcost.cli.streams import parse_copies, show
     from convcost.sources.saved import load_report
 
-    copies = parse_copies(output or ())
-    show(load_report(saved), format, copies)
+    report = load_report(saved)
+    show(report, format, parse_copies(output or (), report.kind))

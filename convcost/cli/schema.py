@@ -11,9 +11,9 @@ import typer
 
 def command(
     *,
-    kind: Annotated[Literal["spec", "report"], typer.Argument(help="Which schema.")],
+    kind: Annotated[Literal["spec", "report", "check"], typer.Argument(help="Which schema.")],
 ) -> None:
-    """The JSON Schema of layer specs or of reports, for editors and other programs.
+    """The JSON Schema of layer specs, reports or checks, for editors and other programs.
 
     $ convcost schema spec > spec.schema.json
 

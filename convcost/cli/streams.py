@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from convcost.cli.interrupts import raise_again
 from convcost.errors import ConvcostError, printable
-from convcost.render import FORMATS, format_of, render
+from convcost.render import CHECK_FORMATS, FORMATS, format_of, formats_of, render
 from convcost.report import Report
 
 PIPE_WIDTH = 120
@@ -24,18 +24,21 @@ class Copy(NamedTuple):
     file: Path
 
 
-def parse_copies(texts: Sequence[str]) -> list[Copy]:
+def parse_copies(texts: Sequence[str], kind: str = "") -> list[Copy]:
     """The copies that ``--output [FORMAT:]FILE`` asks for, checked before any work is done.
 
     Raises:
-        ConvcostError: no such format, or the file can't be written there.
+        ConvcostError: no such format of this kind of report, or the file can't be written there.
     """
-    return [_parse_copy(text) for text in texts]
+    return [_parse_copy(text, kind) for text in texts]
 
 
-def _parse_copy(text: str) -> Copy:
+def _parse_copy(text: str, kind: str) -> Copy:
     head, colon, rest = text.partition(":")
-    name, file = (head, rest) if colon and head in FORMATS else (format_of(text), text)
+    is_named = colon and head in (*FORMATS, *CHECK_FORMATS)
+    name, file = (head, rest) if is_named else (format_of(text), text)
+    if name not in formats_of(kind):
+        raise ConvcostError(f"--output {text}: {name} is a format of convcost check only")
     return Copy(name, writable(file, text))
 
 
@@ -60,7 +63,7 @@ def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: 
     for copy in copies:
         write_whole(copy.file, render(report, copy.format).encode())
     for notice in report.notices:
-        _tell(f"note: {notice}")
+        tell(f"note: {notice}")
     if format == "table":
         _print_table(report)
     else:
@@ -77,7 +80,11 @@ def _print_table(report: Report) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes the whole file or nothing: a new file takes the old one's place when complete."""
+    """Writes the whole file or nothing: a new file takes the old one's place when complete.
+
+    Raises:
+        ConvcostError: it can't be written.
+    """
     try:
         if path.exists() and not path.is_file():
             # a device or a named pipe is written to, never replaced
@@ -91,9 +98,11 @@ def write_whole(path: Path, content: bytes) -> None:
             new.write(content)
         Path(new.name).chmod(0o666 & ~_umask())
         Path(new.name).replace(path)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError, NameError):
             Path(new.name).unlink()
+        if not isinstance(error, OSError):
+            raise
         raise ConvcostError(f"{path}: can't be written: {error.strerror}") from None
 
 
@@ -109,10 +118,10 @@ def print_error(message: str, hint: str) -> None:
     lines = [f"error: {first}", *(f"       {line}" for line in rest)]
     if hint:
         lines.append(f"  hint: {hint}")
-    _tell("\n".join(lines))
+    tell("\n".join(lines))
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
     """Prints to standard error, if anyone still reads it."""
     with suppress(OSError):
         print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)  # noqa: T201

@@ -13,19 +13,38 @@ from convcost.errors import ConvcostError
 from convcost.report import Report
 
 FORMATS = ("table", "json", "csv", "markdown")
-SUFFIXES = {".txt": "table", ".json": "json", ".csv": "csv", ".md": "markdown"}
+CHECK_FORMATS = ("junit", "github", "gitlab", "sarif")
+"""Of checks only."""
+SUFFIXES = {
+    ".txt": "table",
+    ".json": "json",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".xml": "junit",
+    ".sarif": "sarif",
+}
+_OF_CHECKS = {"markdown": "check_markdown"}
 
 
 def render(report: Report, format: str) -> str:  # noqa: A002  the option's own name
-    """``report`` as text in one of ``FORMATS``.
+    """``report`` as text in one of ``FORMATS``, a check's also in one of ``CHECK_FORMATS``.
 
     Raises:
-        ConvcostError: there is no such format.
+        ConvcostError: there is no such format of this kind of report.
     """
-    if format not in FORMATS:
-        raise ConvcostError(f"no format {format!r}", f"formats: {', '.join(FORMATS)}")
-    text: str = import_module(f"convcost.render.{format}").render(report)
+    formats = formats_of(report.kind)
+    if format not in formats:
+        what = f"a {report.kind}" if format in CHECK_FORMATS else "a report"
+        message = f"no format {format!r} of {what}"
+        raise ConvcostError(message, f"formats: {', '.join(formats)}")
+    module = _OF_CHECKS.get(format, format) if report.kind == "check" else format
+    text: str = import_module(f"convcost.render.{module}").render(report)
     return text
+
+
+def formats_of(kind: str) -> tuple[str, ...]:
+    """The formats of a kind of report."""
+    return (*FORMATS, *CHECK_FORMATS) if kind == "check" else FORMATS
 
 
 def format_of(file: str) -> str:

@@ -6,25 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from convcost.ops import format_shape
-from convcost.report import METRICS, Report, Row, Unit, Value, number
+from convcost.report import METRICS, Report, Row, Value, number
 from convcost.units import (
-    format_bytes,
-    format_count,
+    FORMATTERS,
     format_digits,
     format_factor,
     format_percent,
-    format_seconds,
     format_seconds_range,
 )
-
-_UNITS: dict[Unit, Callable[[float], str]] = {
-    "count": format_count,
-    "bytes": format_bytes,
-    "seconds": format_seconds,
-    "share": format_percent,
-    "factor": format_factor,
-    "intensity": format_digits,
-}
 
 
 def _number(size: float | str) -> str:
@@ -61,7 +50,7 @@ def format_value(key: str, value: Value | None) -> str:
         return sign + "×".join(map(_number, value.value))
     if isinstance(value.value, str):
         return sign + value.value
-    return sign + _UNITS[METRICS[key].unit](value.value)
+    return sign + FORMATTERS[METRICS[key].unit](value.value)
 
 
 def summary_columns(report: Report) -> list[Column]:

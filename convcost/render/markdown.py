@@ -17,18 +17,18 @@ def render(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield from (f"**{_escape(title(report))}**", "")
+    yield from (f"**{escape(title(report))}**", "")
     yield from _table(main_section(report))
     yield ""
     for variant, sentence in sentences(report):
-        yield f"- **{_escape(variant)}**: {_escape(sentence)}"
+        yield f"- **{escape(variant)}**: {escape(sentence)}"
     for finding in report.findings:
         where = f"{finding.name}, {finding.variant}"
-        yield f"- **finding**: {_escape(f'{where}: {finding.message}')}"
+        yield f"- **finding**: {escape(f'{where}: {finding.message}')}"
     for note in footnotes(report):
-        yield from ("", _escape(note))
+        yield from ("", escape(note))
     for section in more_sections(report):
-        yield from ("", f"**{_escape(section.heading)}**", "")
+        yield from ("", f"**{escape(section.heading)}**", "")
         yield from _table(section)
 
 
@@ -37,9 +37,9 @@ def _table(section: Section) -> Iterator[str]:
     yield _line(column.header for column in columns)
     yield _line("---:" if column.right else "---" for column in columns)
     for row in section.rows:
-        yield _line(_escape(str(column.cell(row))) for column in columns)
+        yield _line(escape(str(column.cell(row))) for column in columns)
     if section.total is not None:
-        cells = (_escape(str(column.cell(section.total))) for column in columns)
+        cells = (escape(str(column.cell(section.total))) for column in columns)
         yield _line(f"**{cell}**" if cell else "" for cell in cells)
 
 
@@ -47,5 +47,7 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
+def escape(text: str) -> str:
+    """``text`` as it is, whatever markdown or HTML it looks like, on one line."""
+    marked = re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text.replace("&", "&amp;"))
+    return " ".join(marked.splitlines())

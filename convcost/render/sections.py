@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from convcost.ops import format_shape
 from convcost.render.cells import Column, layer_columns, summary_columns, verification_columns
+from convcost.render.changes import change_columns, total_row
 from convcost.report import Report, Row
 
 
@@ -24,6 +25,9 @@ def title(report: Report) -> str:
     shapes = " and ".join(map(format_shape, report.input))
     if report.kind == "profile":
         return f"{report.source}: input {shapes}"
+    if report.kind == "diff":
+        changed = len(report.rows)
+        return f"{report.source}: {changed or 'no'} {'layer' if changed == 1 else 'layers'} differ"
     output = format_shape(report.rows[0].output_shape)
     return f"{report.rows[0].name}: input {shapes}, output {output}"
 
@@ -33,6 +37,8 @@ def main_section(report: Report) -> Section:
     if report.kind == "profile":
         total = Row("total", "standard", "", "", (), report.totals)
         return Section("", layer_columns(report.rows), report.rows, total)
+    if report.kind == "diff":
+        return Section("", change_columns(report), report.rows, total_row(report))
     return Section("", summary_columns(report), report.rows)
 
 

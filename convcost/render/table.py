@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convcost.render.cells import Column
+from convcost.render.check_table import check_view
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
@@ -38,6 +39,9 @@ class TableView:
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         report = self._report
+        if report.kind == "check":
+            yield from check_view(report)
+            return
         yield from (Text(title(report), style="bold"), "")
         yield _fitting(main_section(report), console, options)
         yield ""

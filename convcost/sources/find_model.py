@@ -10,7 +10,7 @@ from typing import TypeGuard, TypeVar
 
 from torch import nn
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, MissingError
 from convcost.sources.build_model import Factory, missing_arguments
 from convcost.sources.user_code import user_code
 
@@ -36,7 +36,7 @@ def named_model(module: ModuleType, attr: str, source: str) -> Model:
         with user_code(source, f"when {step} was read"):
             value = getattr(owner, step, _ABSENT)
         if value is _ABSENT:
-            raise ConvcostError(f"{source}: there is no {step}", _what_there_is(owner, step))
+            raise MissingError(f"{source}: there is no {step}", _what_there_is(owner, step))
     if not is_model(value):
         raise ConvcostError(
             f"{source}: {attr} is {_article(value)}, not an nn.Module, "

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from torch import nn
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, MissingError
 from convcost.sources.build_model import Factory, build_model, missing_arguments
 from convcost.sources.example_inputs import (
     ModelInputs,
@@ -128,7 +128,7 @@ def _not_a_source(source: str) -> ConvcostError:
         return ConvcostError(f"{source}: is neither a .py nor a .pt2 file", _VALID)
     if _DOTTED.fullmatch(source):
         return ConvcostError(f"{source}: no such file; a module needs :attr", _VALID)
-    return ConvcostError(f"{source}: no such file", _VALID)
+    return MissingError(f"{source}: no such file", _VALID)
 
 
 def _instance(

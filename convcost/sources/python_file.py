@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, MissingError
 from convcost.sources.user_code import install_hint, user_code
 
 _siblings: set[str] = set()
@@ -80,7 +80,7 @@ def read_bytes(path: Path, source: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise ConvcostError(f"{source}: no such file") from None
+        raise MissingError(f"{source}: no such file") from None
     except IsADirectoryError:
         raise ConvcostError(f"{source}: is a directory, not a file") from None
     except OSError as error:
@@ -98,7 +98,7 @@ def import_named(name: str, source: str) -> ModuleType:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name and f"{name}.".startswith(f"{error.name}."):
-                raise ConvcostError(
+                raise MissingError(
                     f"{source}: there is no module {error.name}", install_hint(error.name)
                 ) from None
             raise

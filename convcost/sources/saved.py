@@ -71,7 +71,7 @@ def report_adapter() -> TypeAdapter[Report]:
 def report_form() -> type[BaseModel]:
     """A report as mappings: pydantic takes named tuples from lists too, which no report has."""
     forms: dict[str, Any] = {}
-    for kind in (report.Value, report.Row, report.Finding, report.Report):
+    for kind in (report.Value, report.Row, report.Finding, report.Limit, report.Report):
         hints = get_type_hints(kind, {**vars(report), **forms})
         fields: dict[str, Any] = {
             key: (hint, kind._field_defaults.get(key, ...)) for key, hint in hints.items()

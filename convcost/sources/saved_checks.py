@@ -20,6 +20,8 @@ _NEEDED_IN_ROWS = {
         "multiplications_ratio",
     ),
     "profile": (),
+    "check": (),
+    "diff": (),
 }
 _NEEDED_IN_VERIFICATION = (
     "multiplications",
@@ -34,7 +36,7 @@ _KNOWN = ("multiplications", "latency_ratio", "verdict")
 """In a comparison these aren't unavailable."""
 _ENVIRONMENT_OF_A_RUN = ("device", "threads", "dtype", "memory_format", "torch", "rounds")
 _WORDS = ("word", "positions")
-_OF_SEVERAL_LINES = ("message", "reason", "notices")
+_OF_SEVERAL_LINES = ("message", "note", "reason", "notices")
 
 
 def data_mistakes(data: object, place: str = "", key: str = "") -> Iterator[str]:
@@ -56,7 +58,7 @@ def data_mistakes(data: object, place: str = "", key: str = "") -> Iterator[str]
 
 def report_mistakes(report: Report) -> Iterator[str]:
     """What is missing, and values that are none of their metric."""
-    if not report.rows:
+    if not report.rows and report.kind != "diff":
         yield "rows: none"
     tables = {"rows": report.rows, "layers": report.layers, "verification": report.verification}
     needed = {

@@ -1,20 +1,18 @@
 """Layer specs: YAML to a graph."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from convcost.errors import printable, show_value
 from convcost.graph import Graph, GraphBuilder
 from convcost.sources.assemble import Assembler, Broken, Layer
 from convcost.sources.fields import Count, Name, Repeat, Version
 from convcost.sources.kinds import KINDS
-from convcost.sources.problems import sentences
-from convcost.sources.yaml_file import MAX_TOLD, KeyPath, Problem, load_yaml
-
-Model = TypeVar("Model", bound=BaseModel)
+from convcost.sources.reader import Reader
+from convcost.sources.yaml_file import KeyPath, Problem, load_yaml
 
 ParseVariant = Callable[[object], Any]
 """From an entry of ``variants`` to a variant; raises ValueError with what would be valid."""
@@ -65,17 +63,17 @@ def load_spec(path: str, batch: int, itemsize: int, parse_variant: ParseVariant)
     return spec
 
 
-class _Reader:
-    """Validates part by part, so that one run tells every mistake."""
+class _Reader(Reader):
+    """Reads a spec's parts."""
 
     def __init__(self, data: Mapping[str, object], parse_variant: ParseVariant) -> None:
+        super().__init__()
         self._data = data
         self._parse_variant = parse_variant
-        self.problems: list[Problem] = []
 
     def spec(self, name: str, batch: int, itemsize: int) -> Spec | None:
         rest = {key: value for key, value in self._data.items() if key != "layers"}
-        head = self._validate(Head, rest, (), ["layers"])
+        head = self.validate(Head, rest, (), ["layers"])
         layers = self._layers(self._data.get("layers"))
         variants = self._variants(self._data.get("variants"))
         builder = GraphBuilder((head and head.name) or name, itemsize)
@@ -85,22 +83,22 @@ class _Reader:
 
     def _layers(self, found: object) -> list[Layer | Broken]:
         if not isinstance(found, list) or not found:
-            self._problem(("layers",), "expected a list of at least one layer")
+            self.problem(("layers",), "expected a list of at least one layer")
             return []
         return [self._layer(layer, ("layers", i)) for i, layer in enumerate(found)]
 
     def _layer(self, found: object, path: KeyPath) -> Layer | Broken:
         if not isinstance(found, dict):
             text = f"expected a mapping such as {{relu: {{}}}}, found {show_value(found)}"
-            self._problem(path, text)
+            self.problem(path, text)
             return Broken(None)
         kinds = [key for key in found if key in KINDS]
         rest = {key: value for key, value in found.items() if key not in KINDS}
-        head = self._validate(LayerHead, rest, path, KINDS)
-        settings = [self._validate(KINDS[k].settings, found[k], (*path, k)) for k in kinds]
+        head = self.validate(LayerHead, rest, path, KINDS)
+        settings = [self.validate(KINDS[k].settings, found[k], (*path, k)) for k in kinds]
         if head is not None and len(kinds) != 1:
             what = " and ".join(kinds) or "none"
-            self._problem(path, f"a layer has exactly one kind, found {what}: {', '.join(KINDS)}")
+            self.problem(path, f"a layer has exactly one kind, found {what}: {', '.join(KINDS)}")
         if head is None or len(kinds) != 1 or settings[0] is None:
             name = found.get("name")
             return Broken(name if isinstance(name, str) else None)
@@ -114,22 +112,5 @@ class _Reader:
             try:
                 variants.append(self._parse_variant(entry))
             except ValueError as error:
-                self._problem(("variants", i), str(error))
+                self.problem(("variants", i), str(error))
         return tuple(variants)
-
-    def _validate(
-        self, model: type[Model], data: object, path: KeyPath, also_valid: Iterable[str] = ()
-    ) -> Model | None:
-        try:
-            return model.model_validate(data)
-        except ValidationError as error:
-            # what is valid takes time to guess, and only the first mistakes are told
-            told = len(self.problems) <= MAX_TOLD
-            valid_keys = [*model.model_fields, *also_valid] if told else []
-            self.problems += (
-                Problem((*path, *place), text) for place, text in sentences(error, valid_keys)
-            )
-            return None
-
-    def _problem(self, path: KeyPath, text: str) -> None:
-        self.problems.append(Problem(path, text))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import yaml
 
-from convcost.errors import ConvcostError, show_value
+from convcost.errors import ConvcostError, MissingError, show_value
 from convcost.sources.yaml_scalars import SCALARS, TAGS, Loader
 
 MAX_BYTES = 1_000_000
@@ -97,7 +97,7 @@ def _read(path: str) -> str:
             )
         return Path(path).read_bytes().decode()
     except FileNotFoundError:
-        raise ConvcostError(f"{path}: no such file") from None
+        raise MissingError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ConvcostError(f"{path}: is a directory, not a file") from None
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from convcost.sources import check_schema as checks
 from convcost.sources import spec_schema as layers
 from convcost.sources.saved import report_form
 from convcost.variants import (
@@ -25,9 +26,22 @@ def spec_schema() -> dict[str, Any]:
     schema["properties"]["variants"] = {
         "type": "array",
         "minItems": 1,
-        "items": {"anyOf": [*map(_text, VARIANTS), *map(_mapping, VARIANTS)]},
+        "items": _variant(),
     }
     return {"$schema": _DIALECT, **schema, "title": "convcost layer spec"}
+
+
+def check_schema() -> dict[str, Any]:
+    """The JSON Schema of a check's configuration."""
+    return {
+        "$schema": _DIALECT,
+        **checks.check_schema(_variant()),
+        "title": "convcost check configuration",
+    }
+
+
+def _variant() -> dict[str, Any]:
+    return {"anyOf": [*map(_text, VARIANTS), *map(_mapping, VARIANTS)]}
 
 
 def report_schema() -> dict[str, Any]:
@@ -78,4 +92,8 @@ def _mapping(name: str) -> dict[str, Any]:
     }
 
 
-SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {"spec": spec_schema, "report": report_schema}
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "spec": spec_schema,
+    "report": report_schema,
+    "check": check_schema,
+}

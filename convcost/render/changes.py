@@ -1,0 +1,76 @@
+"""The cells of a diff: ``+Δ (old → new, %)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from convcost.render.cells import Cell, Column, format_value
+from convcost.report import METRICS, Report, Row, Value, number
+from convcost.units import FORMATTERS, format_apart, format_percent
+
+_SHOWN = (
+    "parameters",
+    "multiplications",
+    "activation_bytes",
+    "peak_activation_bytes",
+    "receptive_field",
+    "receptive_field_density",
+    "latency",
+)
+ADDED, REMOVED = "added", "removed"
+
+
+def change_columns(report: Report) -> Sequence[Column]:
+    """A column for each metric that changed anywhere."""
+    rows = [*report.rows, total_row(report)]
+    keys = [key for key in _SHOWN if any(_differs(key, row) for row in rows)]
+    return [
+        Column("layer", lambda row: Cell(row.name), right=False),
+        Column("", lambda row: Cell(_state(row)), right=False),
+        *(_column(key) for key in keys),
+    ]
+
+
+def total_row(report: Report) -> Row:
+    """The whole, before and after."""
+    return Row("total", "standard", "", "", (), report.totals, base=report.base_totals)
+
+
+def _column(key: str) -> Column:
+    return Column(METRICS[key].label, lambda row: Cell(*_cell(key, row)))
+
+
+def _cell(key: str, row: Row) -> tuple[str, str]:
+    """The change, and in brackets what it was and is."""
+    old, new = row.base.get(key), row.values.get(key)
+    if row.name != "total" and not (row.base and row.values):
+        return format_value(key, new or old), ""
+    if old is None or new is None or not _differs(key, row):
+        return "", ""
+    if not _is_number(old) or not _is_number(new):
+        return f"{format_value(key, old)} → {format_value(key, new)}", ""
+    before, after = number(old), number(new)
+    sign = "+" if after > before else "−"
+    texts = format_apart(METRICS[key].unit, before, after)
+    share = f", {sign}{format_percent(abs(after / before - 1))}" if before else ""
+    delta = FORMATTERS[METRICS[key].unit](abs(after - before))
+    return f"{sign}{delta}", f"({texts[0]} → {texts[1]}{share})"
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value.value, int | float)
+
+
+def _state(row: Row) -> str:
+    if row.base and row.values:
+        return ""
+    return ADDED if row.values else REMOVED
+
+
+def _differs(key: str, row: Row) -> bool:
+    return _of(row.base, key) != _of(row.values, key)
+
+
+def _of(values: Mapping[str, Value], key: str) -> object:
+    value = values.get(key)
+    return value and value.value

@@ -1,0 +1,110 @@
+"""Baselines: the exact costs that were approved, as a file that is reviewed with the code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from convcost.errors import ConvcostError, show_value
+from convcost.report import METRICS, Scalar
+
+VERSION = 1
+LARGEST = 1e60
+"""Beyond it there is no cost; nor is there one that is not a number."""
+Values = Mapping[str, Scalar | tuple[Scalar, ...]]
+Baseline = Mapping[str, Mapping[str, Values]]
+"""Of each check: its values of the whole under '', and those of layers under their names."""
+
+_HINT = "convcost check --update writes a new one"
+_TOTALS, _LAYERS = "totals", "layers"
+
+
+def load_baseline(path: Path) -> Baseline | None:
+    """A baseline; None where there is no such file.
+
+    Raises:
+        ConvcostError: it can't be read, or isn't a baseline of this version.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConvcostError(f"{path}: can't be read: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        message = f"{path}:{error.lineno}: not valid JSON: {error.msg}"
+        raise ConvcostError(message, _HINT) from None
+    except (ValueError, RecursionError):
+        raise ConvcostError(f"{path}: not a JSON text file", _HINT) from None
+    version = data.get("version") if isinstance(data, dict) else None
+    if version != VERSION or isinstance(version, bool):
+        raise ConvcostError(
+            f"{path}: version {show_value(version)}, this convcost reads {VERSION}",
+            "use the convcost that wrote it, or a newer one; or convcost check --update",
+        )
+    for mistake in _mistakes(data):
+        raise ConvcostError(f"{path}: not a baseline: {mistake}", _HINT)
+    return {name: _values(entry) for name, entry in data["checks"].items()}
+
+
+def _mistakes(data: Mapping[str, Any]) -> Iterator[str]:
+    checks = data.get("checks")
+    if not isinstance(checks, dict):
+        yield f"checks: expected a mapping, found {show_value(checks)}"
+        return
+    for name, entry in checks.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get(_TOTALS), dict):
+            yield f"checks.{name}: expected a mapping with totals, found {show_value(entry)}"
+            continue
+        layers = entry.get(_LAYERS, {})
+        if not isinstance(layers, dict):
+            yield f"checks.{name}.layers: expected a mapping, found {show_value(layers)}"
+            continue
+        for place, values in (("totals", entry[_TOTALS]), *layers.items()):
+            if not isinstance(values, dict):
+                yield f"checks.{name}.{place}: expected a mapping, found {show_value(values)}"
+                continue
+            wrong = ((k, v) for k, v in values.items() if k not in METRICS or not _is_value(v))
+            yield from (f"checks.{name}.{place}.{key}: {show_value(value)}" for key, value in wrong)
+
+
+def _is_value(found: object) -> bool:
+    if isinstance(found, list):
+        return (
+            bool(found)
+            and not any(isinstance(f, list) for f in found)
+            and all(map(_is_value, found))
+        )
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return found == "global"
+    return abs(found) <= LARGEST
+
+
+def _values(entry: Mapping[str, Any]) -> dict[str, Values]:
+    places = {"": entry[_TOTALS], **entry.get(_LAYERS, {})}
+    return {
+        place: {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        for place, values in places.items()
+    }
+
+
+def format_baseline(baseline: Baseline) -> str:
+    """The file's text: sorted, one value a line, so that its changes are easy to review."""
+    checks = {}
+    for name, places in baseline.items():
+        layers = {place: values for place, values in places.items() if place}
+        checks[name] = {_TOTALS: places[""], **({_LAYERS: layers} if layers else {})}
+    data = {"version": VERSION, "checks": checks}
+    text = json.dumps(data, indent=2, sort_keys=True, allow_nan=False)
+    return _lists_on_one_line(text) + "\n"
+
+
+def _lists_on_one_line(text: str) -> str:
+    import re  # noqa: PLC0415  only an update needs it
+
+    def one_line(found: re.Match[str]) -> str:
+        return f"[{' '.join(found[1].split())}]"
+
+    return re.sub(r"\[\n([^\[\]{}]*)\]", one_line, text)

@@ -1,0 +1,116 @@
+"""Git revisions: found, and checked out into a worktree that goes away again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from convcost.errors import ConvcostError
+
+# no hook of the user's runs for a tree of ours
+_GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
+
+
+def find_repository(folder: Path) -> Path:
+    """The root of the working tree that ``folder`` is in.
+
+    Raises:
+        ConvcostError: it isn't in a git repository, or there is no git.
+    """
+    return Path(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n")).resolve()
+
+
+def find_revision(root: Path, revision: str) -> str:
+    """The hash of the commit that a revision names.
+
+    Raises:
+        ConvcostError: there is no such revision.
+    """
+    try:
+        found = _git(
+            root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+        )
+    except ConvcostError:
+        remote, slash, branch = revision.partition("/")
+        fetch = f"git fetch --depth=1 {remote} {branch}" if slash else "git fetch --unshallow"
+        raise ConvcostError(
+            f"{root}: there is no revision {revision!r}",
+            f"a shallow clone has only its newest: {fetch}",
+        ) from None
+    return found.strip()
+
+
+def python_packages(root: Path) -> list[str]:
+    """The names of the top-level packages that a tree's own files make, in whatever folder."""
+    listed = _git(
+        root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*__init__.py"
+    )
+    folders = {Path(file).parent for file in listed.split("\0") if file}
+    return sorted({f.name for f in folders if f.parent not in folders and f.name})
+
+
+@contextmanager
+def checked_out(root: Path, commit: str) -> Iterator[Path]:
+    """A worktree of a commit, in a temporary folder; it is gone afterwards, whatever happens.
+
+    Raises:
+        ConvcostError: git can't make it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="convcost-")).resolve()
+    tree = folder / root.name
+    try:
+        _git(root, "worktree", "add", "--detach", "--quiet", str(tree), commit)
+        yield tree
+    finally:
+        with _uninterrupted():
+            with suppress(ConvcostError):
+                _git(root, "worktree", "remove", "--force", "--force", str(tree))
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(ConvcostError):
+                _git(root, "worktree", "prune")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Lets no second Ctrl-C leave half of the work."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread: no signal comes here
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git says, in a clean environment: a hook's own would point it at the user's index.
+
+    Raises:
+        ConvcostError: git says no, or isn't there.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    try:
+        done = subprocess.run(  # noqa: S603  git, with arguments that are no shell's
+            [*_GIT, *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ConvcostError("git isn't installed, or not on the path") from None
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["git failed"])[-1]
+        raise ConvcostError(f"{folder}: {reason.removeprefix('fatal: ')}")
+    return done.stdout

@@ -1,0 +1,230 @@
+"""Limits held against what sources cost: now, in an approved baseline, or at a git revision."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from convcost.errors import ConvcostError
+from convcost.measure.settings import Settings
+from convcost.measure.workers import Side
+from convcost.report import Limit as Judged
+from convcost.report import Report, Row, Value
+from convcost.sources.baseline import Baseline
+from convcost.sources.checks import BASELINE, Check, Checks, Limit, find_config, load_checks
+from convcost.sources.revisions import checked_out, find_repository, find_revision, python_packages
+from convcost.variants import parse_variant
+from convcost.workflows.approved import approved, new_baseline
+from convcost.workflows.environment import environment
+from convcost.workflows.judge import (
+    Sizes,
+    findings_of,
+    is_exact,
+    is_relative,
+    is_timed,
+    judge_exact,
+    judged,
+    sizes_of,
+)
+from convcost.workflows.sides import Sides, opened
+from convcost.workflows.timed import Clockwork, judge_timed
+
+Notify = Callable[[str, float | None], None]
+
+TIME_LIMIT = 600.0
+"""Seconds that a side may take in all, where nothing else is said."""
+
+
+class CheckRequest(NamedTuple):
+    """What to check: ``config`` None is the nearest one, ``against`` a git revision.
+
+    ``exact`` leaves out what is timed; ``update`` makes a new baseline; ``seconds`` is the time
+    that each timed limit may take, ``time_limit`` that of a side in all.
+    """
+
+    config: str | None = None
+    against: str | None = None
+    exact: bool = False
+    update: bool = False
+    seconds: float | None = None
+    time_limit: float = TIME_LIMIT
+
+
+class Checked(NamedTuple):
+    """The report, and with ``update`` the baseline and the file that it is for."""
+
+    report: Report
+    baseline: Baseline | None
+    baseline_file: Path
+
+
+class _Costs(NamedTuple):
+    """The exact costs of each check on both sides; a base has no entry for what is new."""
+
+    mine: Mapping[str, Sizes]
+    bases: Mapping[str, Sizes]
+    notices: Sequence[str]
+
+
+def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
+    """Judges every limit of a configuration.
+
+    Raises:
+        ConvcostError: something kept a limit from being judged, or there was none to judge.
+    """
+    started = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    path = Path(request.config) if request.config is not None else find_config(Path.cwd())
+    config = _without_off(load_checks(path, parse_variant))
+    file = _shown(path)
+    if not any(check.limits for check in config.checks):
+        raise ConvcostError(f"{file}: nothing was checked: every limit is off")
+    baseline_file = path.parent / BASELINE
+    with _sides(config, request, notify) as (sides, commit):
+        costs = _count(config, sides, notify)
+        baseline = new_baseline(config, costs.mine, file) if request.update else None
+        if request.against is None:
+            command = f"convcost check {path} --update"
+            bases = approved(config, costs.mine, baseline, baseline_file, command)
+            costs = costs._replace(bases=bases)
+        judge = _Judge(request, file, costs, sides, notify, _comparisons(config))
+        limits = tuple(judge.all(config))
+    if not request.update and all(limit.outcome == "skipped" for limit in limits):
+        reasons = "; ".join(dict.fromkeys(limit.reason for limit in limits))
+        raise ConvcostError(f"{file}: nothing was checked: {reasons}")
+    report = Report(
+        kind="check",
+        source=file,
+        input=(),
+        environment={
+            **environment(Settings(), None),
+            "started": started,
+            "against": request.against,
+            "base": commit,
+        },
+        rows=tuple(_row(check, costs) for check in config.checks),
+        limits=limits,
+        findings=tuple(findings_of(limits)),
+        notices=(*costs.notices, *_skipped(limits)),
+    )
+    return Checked(report, baseline, baseline_file)
+
+
+def _without_off(config: Checks) -> Checks:
+    return config._replace(
+        checks=tuple(
+            check._replace(limits=tuple(limit for limit in check.limits if limit.level != "off"))
+            for check in config.checks
+        )
+    )
+
+
+@contextmanager
+def _sides(
+    config: Checks, request: CheckRequest, notify: Notify
+) -> Iterator[tuple[Sides, str | None]]:
+    """The processes that count and run, and the commit that the base is at."""
+    if request.against is None:
+        with opened(Side("", config.folder, config.folder), None, request.time_limit) as sides:
+            yield sides, None
+        return
+    root = find_repository(config.folder)
+    commit = find_revision(root, request.against)
+    notify(f"checking out {request.against}", None)
+    with checked_out(root, commit) as tree:
+        inside = tree / config.folder.resolve().relative_to(root)
+        base = Side(f"at {request.against}", inside, tree, root, python_packages(tree))
+        head = Side("", config.folder, root, tree, python_packages(root))
+        with opened(head, base, request.time_limit) as sides:
+            yield sides, commit
+
+
+def _count(config: Checks, sides: Sides, notify: Notify) -> _Costs:
+    mine: dict[str, Sizes] = {}
+    bases: dict[str, Sizes] = {}
+    notices: list[str] = []
+    for check in config.checks:
+        notify(f"counting {check.name}", None)
+        report, base = sides.count(check.source, check.inputs)
+        mine[check.name] = sizes_of(report)
+        notices += (f"{check.name}: {_said_here(notice)}" for notice in report.notices)
+        if base is not None:
+            bases[check.name] = sizes_of(base)
+    return _Costs(mine, bases, notices)
+
+
+def _said_here(notice: str) -> str:
+    """A notice of the prompt in a configuration's words."""
+    return notice.replace("use --input", "say input: in the configuration")
+
+
+def _comparisons(config: Checks) -> int:
+    limits = (limit for check in config.checks for limit in check.limits)
+    return sum(is_timed(limit) and is_relative(limit) for limit in limits)
+
+
+class _Judge(NamedTuple):
+    """What it takes to judge any limit."""
+
+    request: CheckRequest
+    file: str
+    costs: _Costs
+    sides: Sides
+    notify: Notify
+    comparisons: int
+
+    def all(self, config: Checks) -> Iterator[Judged]:
+        for check in config.checks:
+            for limit in check.limits:
+                yield from self._one(check, limit)
+
+    def _one(self, check: Check, limit: Limit) -> Iterator[Judged]:
+        mine, base = self.costs.mine[check.name], self.costs.bases.get(check.name)
+        if is_exact(limit):
+            yield from judge_exact(check, limit, mine, base, self.file)
+        elif is_timed(limit) and (reason := self._why_skipped(limit)):
+            yield judged(check, limit, self.file, "skipped", reason=reason)
+        elif is_timed(limit) and is_relative(limit) and base is None:
+            yield judged(check, limit, self.file, "new", reason="new: the base has none")
+        else:
+            clockwork = Clockwork(self.sides, self.request.seconds, self.comparisons, self.notify)
+            yield judge_timed(check, limit, self.file, clockwork)
+
+    def _why_skipped(self, limit: Limit) -> str:
+        if self.request.exact:
+            return "--exact leaves out what is timed"
+        if self.request.update:
+            return "a baseline holds no times"
+        if is_relative(limit) and self.request.against is None:
+            return "a latency is compared only on one machine: give --against REV"
+        return ""
+
+
+def _row(check: Check, costs: _Costs) -> Row:
+    base: Mapping[str, Value] = {}
+    if check.name in costs.bases:
+        base = costs.bases[check.name].totals
+    mine = costs.mine[check.name].totals
+    return Row(check.name, "standard", "check", check.source, (), mine, base=base)
+
+
+def _skipped(limits: Sequence[Judged]) -> Iterator[str]:
+    """One notice for each reason, with how many limits it left out."""
+    reasons: dict[str, list[str]] = {}
+    for limit in limits:
+        if limit.outcome == "skipped":
+            reasons.setdefault(limit.reason, []).append(f"{limit.name}: {limit.metric}")
+    for reason, names in reasons.items():
+        yield f"skipped {', '.join(names)}: {reason}"
+
+
+def _shown(path: Path) -> str:
+    """A file as forges name it: from the root of its repository; else from where one is."""
+    absolute = path.absolute()
+    for folder in absolute.parents:
+        if (folder / ".git").exists():
+            return absolute.relative_to(folder).as_posix()
+    here = Path.cwd()
+    return (absolute.relative_to(here) if absolute.is_relative_to(here) else path).as_posix()

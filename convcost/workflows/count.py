@@ -1,0 +1,47 @@
+"""The exact costs of any source: a layer spec or a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from convcost.ops import Shape
+from convcost.report import Report
+from convcost.variants import STANDARD
+from convcost.workflows.compare import CompareRequest, compare
+from convcost.workflows.profile import ProfileRequest, profile_loaded
+
+if TYPE_CHECKING:
+    from convcost.sources.model import LoadedModel
+
+SPECS = (".yaml", ".yml")
+_ONLY_OF_VARIANTS = ("convolutions", "rewritten", "multiplications_ratio")
+
+
+def is_spec(source: str) -> bool:
+    """Whether a source is a layer spec, else a model."""
+    return source.endswith(SPECS)
+
+
+def count_spec(source: str) -> Report:
+    """A spec's layers and totals, as ``profile`` has those of a model.
+
+    Raises:
+        ConvcostError: the spec has mistakes.
+    """
+    request = CompareRequest(source, (STANDARD,), per_layer=True, measure=False)
+    report = compare(request)
+    totals = {k: v for k, v in report.rows[0].values.items() if k not in _ONLY_OF_VARIANTS}
+    return report._replace(kind="profile", rows=report.layers, layers=(), totals=totals, notices=())
+
+
+def count_model(source: str, inputs: Sequence[Shape], loaded: LoadedModel) -> Report:
+    """A model's layers and totals.
+
+    Raises:
+        ConvcostError: it can't be run.
+    """
+    from convcost.sources.model import load_model  # noqa: PLC0415  torch, only where it is needed
+
+    request = ProfileRequest(source, inputs=tuple(inputs), measure=False)
+    return profile_loaded(loaded, request, reload=lambda: load_model(source, {}, inputs, real=True))

@@ -1,0 +1,126 @@
+"""What changed between two states of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from convcost.errors import ConvcostError
+from convcost.measure.settings import Settings
+from convcost.measure.workers import Side
+from convcost.report import METRICS, Report, Row, Value
+from convcost.sources.revisions import checked_out, find_repository, find_revision, python_packages
+from convcost.sources.saved import load_report
+from convcost.workflows.check import TIME_LIMIT
+from convcost.workflows.environment import environment
+from convcost.workflows.sides import opened
+
+Notify = Callable[[str, float | None], None]
+_FILES = (".py", ".pt2", ".yaml", ".yml")
+
+
+class _State(NamedTuple):
+    """One side: its layers by name, and the whole."""
+
+    report: Report
+    rows: Mapping[str, Row]
+    totals: Mapping[str, Value]
+
+
+def diff(base: str, head: str, notify: Notify = lambda *_: None) -> Report:
+    """The layers that changed, came or went, and the totals of both sides.
+
+    Raises:
+        ConvcostError: a side can't be loaded, or has nothing to compare.
+    """
+    before, after = (_state(text, notify) for text in (base, head))
+    totals = {key: before.totals[key] for key in METRICS if key in before.totals}
+    return Report(
+        kind="diff",
+        source=f"{base} → {head}",
+        input=after.report.input,
+        environment=environment(Settings(), None),
+        rows=tuple(_changes(before.rows, after.rows)),
+        totals={key: after.totals[key] for key in METRICS if key in after.totals},
+        base_totals=totals,
+        notices=tuple(dict.fromkeys((*before.report.notices, *after.report.notices))),
+    )
+
+
+def _state(text: str, notify: Notify) -> _State:
+    notify(f"loading {text}", None)
+    report = load_report(text) if text.endswith(".json") else _counted(text)
+    if report.kind not in ("profile", "compare"):
+        raise ConvcostError(
+            f"{text}: a report of {report.kind} has no layers to compare",
+            "save one with convcost profile or compare --per-layer",
+        )
+    rows = (*report.rows, *report.layers) if report.kind == "compare" else report.rows
+    totals = report.totals or report.rows[0].values
+    return _State(report, {_name(row): row for row in rows}, totals)
+
+
+def _name(row: Row) -> str:
+    return row.name if row.variant == "standard" else f"{row.name} ({row.variant})"
+
+
+def _counted(text: str) -> Report:
+    """The exact costs of a source, here or at a revision."""
+    revision, source = _split(text)
+    with _side(revision) as side, opened(side, None, TIME_LIMIT) as sides:
+        return sides.count(source, ())[0]
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The revision, or '', and the source: ``main:model.py``, but ``model.py:attr`` has none."""
+    head, colon, rest = text.partition(":")
+    is_source = rest.endswith(_FILES) or ":" in rest
+    if colon and is_source and not head.endswith(_FILES):
+        return head, rest
+    return "", text
+
+
+@contextmanager
+def _side(revision: str) -> Iterator[Side]:
+    here = Path.cwd()
+    if not revision:
+        yield Side("", here, here)
+        return
+    root = find_repository(here)
+    with checked_out(root, find_revision(root, revision)) as tree:
+        folder = tree / here.resolve().relative_to(root)
+        if not folder.is_dir():
+            raise ConvcostError(f"{revision}: has no folder {folder.relative_to(tree)}")
+        yield Side(f"at {revision}", folder, tree, root, python_packages(tree))
+
+
+def _changes(before: Mapping[str, Row], after: Mapping[str, Row]) -> Iterator[Row]:
+    """In the head's order, each removed layer where it stood."""
+    waiting = list(before)
+    for name, row in after.items():
+        if name in before:
+            while waiting and waiting[0] != name and waiting[0] not in after:
+                yield _removed(before[waiting.pop(0)])
+            if name in waiting:
+                waiting.remove(name)
+            if _sizes(before[name]) != _sizes(row):
+                yield _changed(row, before[name].values, row.values)
+        else:
+            yield _changed(row, {}, row.values)
+    yield from (_removed(before[name]) for name in waiting if name not in after)
+
+
+def _sizes(row: Row) -> dict[str, object]:
+    """What is exact about a row: times are never the same twice."""
+    return {key: value.value for key, value in row.values.items() if value.status != "measured"}
+
+
+def _removed(row: Row) -> Row:
+    return _changed(row, row.values, {})
+
+
+def _changed(row: Row, base: Mapping[str, Value], values: Mapping[str, Value]) -> Row:
+    shape = row.output_shape
+    return Row(_name(row), row.variant, row.op, row.module, shape, values, base=base)

@@ -1,0 +1,90 @@
+"""A first configuration: what sources cost today, as limits."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from convcost.errors import ConvcostError
+from convcost.measure.workers import Side
+from convcost.report import METRICS, Report, Value
+from convcost.sources.checks import BASELINE
+from convcost.workflows.check import TIME_LIMIT
+from convcost.workflows.count import is_spec
+from convcost.workflows.sides import opened
+
+Notify = Callable[[str, float | None], None]
+
+_HEAD = f"""\
+# Limits of convcost check, from what the sources cost when this file was written.
+# max_increase compares with {BASELINE} (convcost check --update writes it)
+# or with a git revision (convcost check --against origin/main).
+version: 1
+checks:
+"""
+_ABSOLUTE = ("parameters", "multiplications", "receptive_field", "peak_activation_bytes")
+_LATENCY = "      latency: {max_increase: 5%, min_delta: 50 us}"
+
+
+def first_config(sources: Sequence[str], path: Path, notify: Notify = lambda *_: None) -> str:
+    """The text of a configuration at ``path`` with a check for each source.
+
+    Raises:
+        ConvcostError: a source can't be counted, or two are the same.
+    """
+    if len(set(sources)) < len(sources):
+        raise ConvcostError("a source is given twice", "give each once")
+    here = Path.cwd()
+    checks = []
+    with opened(Side("", here, here), None, TIME_LIMIT) as sides:
+        for source in sources:
+            notify(f"counting {source}", None)
+            report, _ = sides.count(source, ())
+            name = _name(source, sources)
+            checks.append("\n".join(_check(name, _relative(source, path), report)))
+    return _HEAD + "\n".join(checks) + "\n"
+
+
+def _name(source: str, sources: Sequence[str]) -> str:
+    """A short name where it is the only one of its kind, else the source itself."""
+
+    def short(text: str) -> str:
+        path, _, attr = text.partition(":")
+        stem = Path(path).stem if path.endswith((".py", ".pt2", ".yaml", ".yml")) else attr
+        return stem or text
+
+    return source if [*map(short, sources)].count(short(source)) > 1 else short(source)
+
+
+def _relative(source: str, path: Path) -> str:
+    """A source as seen from the configuration's folder."""
+    file, colon, attr = source.partition(":")
+    if not file.endswith((".py", ".pt2", ".yaml", ".yml")):
+        return source
+    inside = os.path.relpath(file, path.absolute().parent)
+    return Path(inside).as_posix() + colon + attr
+
+
+def _check(name: str, source: str, report: Report) -> Iterator[str]:
+    yield f"  - name: {json.dumps(name, ensure_ascii=False)}"
+    yield f"    source: {json.dumps(source, ensure_ascii=False)}"
+    if not is_spec(source):
+        shapes = [list(shape) for shape in report.input]
+        yield f"    input: {shapes[0] if len(shapes) == 1 else shapes}"
+    yield "    limits:"
+    yield from _limits(report.totals)
+    yield _LATENCY
+
+
+def _limits(totals: Mapping[str, Value]) -> Iterator[str]:
+    for key in _ABSOLUTE:
+        value = totals.get(key)
+        sizes = value.value if value and value.status == "exact" else None
+        parts = sizes if isinstance(sizes, tuple) else (sizes,)
+        numbers = [part for part in parts if isinstance(part, int | float)]
+        if numbers and len(numbers) == len(parts):
+            bound = "max" if METRICS[key].lower_is_better else "min"
+            size = max(numbers) if bound == "max" else min(numbers)
+            yield f"      {key}: {{{bound}: {size}}}"

@@ -1,0 +1,153 @@
+"""What a worker does: counts, and runs blocks of calls, for one side of a comparison."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcost.errors import ConvcostError, MissingError
+from convcost.measure.settings import Settings
+from convcost.measure.workers import connect
+from convcost.variants import STANDARD, parse_variant
+from convcost.workflows.compare import CompareRequest, compare
+from convcost.workflows.count import count_model, count_spec, is_spec
+from convcost.workflows.profile import ProfileRequest, profile
+from convcost.workflows.provenance import Tree, check_imports, check_source, put_first
+
+if TYPE_CHECKING:
+    from convcost.sources.model import LoadedModel
+
+_Shapes = Sequence[Sequence[int]]
+
+
+def main(settings: str) -> None:
+    """Answers requests until its owner has no more, or is gone."""
+    given = json.loads(settings)
+    threading.Thread(target=_end_with_owner, args=(given["alive"],), daemon=True).start()
+    other = given["other"] and Path(given["other"]).resolve()
+    tree = Tree(
+        Path(given["root"]).resolve(), Path(given["folder"]).resolve(), other, given["packages"]
+    )
+    put_first(tree)
+    pipe = connect(given["pipe"])
+    worker = _Worker(tree)
+    while True:
+        try:
+            request = json.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        pipe.send_bytes(json.dumps(_answer(worker, request)).encode())
+
+
+def _end_with_owner(alive: int) -> None:
+    os.set_inheritable(alive, False)  # noqa: FBT003  Python's own way
+    os.read(alive, 1)  # nothing is ever written: it returns when the owner's end is closed
+    os._exit(2)
+
+
+def _answer(worker: _Worker, request: dict[str, Any]) -> dict[str, Any]:
+    do: Callable[..., object] = getattr(worker, request.pop("do"))
+    try:
+        return {"result": do(**request)}
+    except ConvcostError as error:
+        missing = isinstance(error, MissingError)
+        return {"error": {"message": error.message, "hint": error.hint, "missing": missing}}
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a model raises is told
+        text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        source = request.get("source") or request.get("key", "")
+        return {"error": {"message": f"{source}: {text}", "hint": "", "missing": False}}
+
+
+class _Worker:
+    """The requests, one method each; what they give is JSON."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._calls: dict[str, Callable[[], object]] = {}
+
+    def count(self, source: str, inputs: _Shapes) -> dict[str, Any]:
+        """The report of a source's exact costs."""
+        if is_spec(source):
+            return count_spec(source).to_dict()
+        shapes = _tuples(inputs)
+        return count_model(source, shapes, self._load(source, shapes, real=False)).to_dict()
+
+    def prepare(self, key: str, source: str, inputs: _Shapes) -> None:
+        """Builds a source under a key, ready for its blocks."""
+        import torch  # noqa: PLC0415  only where something runs
+
+        torch.manual_seed(0)
+        self._calls.clear()
+        self._calls[key] = (
+            self._spec_call(source) if is_spec(source) else self._call(source, inputs)
+        )
+
+    def block(self, key: str, times: int) -> float:
+        """The seconds of so many calls."""
+        from convcost.measure.clocks import HostClock  # noqa: PLC0415
+        from convcost.measure.execute import torch_errors  # noqa: PLC0415
+        from convcost.measure.machine import settled  # noqa: PLC0415
+
+        with settled(None), torch_errors(Settings()):
+            return HostClock().block(self._calls[key], times)
+
+    def measure(self, source: str, inputs: _Shapes, seconds: float | None) -> dict[str, Any]:
+        """The report of a source's latency."""
+        settings = Settings(seconds=seconds)
+        if is_spec(source):
+            return compare(CompareRequest(source, (STANDARD,), settings=settings)).to_dict()
+        shapes = _tuples(inputs)
+        return profile(ProfileRequest(source, inputs=shapes, settings=settings)).to_dict()
+
+    def compare(
+        self,
+        source: str,
+        inputs: _Shapes,  # noqa: ARG002  a spec says its own; a model's, once compare takes one
+        variant: str,
+        seconds: float | None,
+        *,
+        measure: bool,
+    ) -> dict[str, Any]:
+        """The report of a variant of a source beside the standard one."""
+        settings = Settings(seconds=seconds)
+        request = CompareRequest(
+            source, (parse_variant(variant),), measure=measure, settings=settings
+        )
+        return compare(request).to_dict()
+
+    def _load(self, source: str, inputs: tuple[tuple[int, ...], ...], *, real: bool) -> LoadedModel:
+        from convcost.sources.model import load_model  # noqa: PLC0415
+
+        loaded = load_model(source, {}, inputs, real=real)
+        if self._tree.other is not None:
+            module, colon, _ = source.rpartition(":")
+            if colon and not module.endswith(".py"):
+                check_source(module, source, self._tree)
+            check_imports(source, self._tree)
+        return loaded
+
+    def _call(self, source: str, inputs: _Shapes) -> Callable[[], object]:
+        from convcost.measure.in_place import on_device  # noqa: PLC0415
+
+        loaded = self._load(source, _tuples(inputs), real=True)
+        args, kwargs = on_device(loaded.args, loaded.kwargs, loaded.module)
+        return lambda: loaded.module(*args, **kwargs)
+
+    def _spec_call(self, source: str) -> Callable[[], object]:
+        import torch  # noqa: PLC0415
+
+        from convcost.measure.modules import build_module  # noqa: PLC0415
+        from convcost.sources.spec import load_spec  # noqa: PLC0415
+
+        graph = load_spec(source, 1, 4, parse_variant).graph
+        module = build_module(graph)
+        sample = torch.randn(graph.nodes[0].shape)
+        return lambda: module(sample)
+
+
+def _tuples(inputs: _Shapes) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, inputs))
