@@ -75,7 +75,9 @@ def test_the_fixture_passes_and_fails_tests(tmp_path: Path) -> None:
     assert "1 passed" in ran.stdout.replace("4 failed, ", "")
     assert "4 failed" in ran.stdout
     assert "Conv2d: parameters: found 224, expected at most 200: 24 (12 %) too much" in ran.stdout
-    assert "Conv2d: receptive field: found 3, expected at least 4: 1 (25 %) too little" in ran.stdout
+    assert (
+        "Conv2d: receptive field: found 3, expected at least 4: 1 (25 %) too little" in ran.stdout
+    )
     assert "expected <= or >= and a quantity" in ran.stdout
     assert "no metric 'flops'" in ran.stdout
     assert "no limit is given" in ran.stdout
