@@ -200,7 +200,9 @@ def test_text(format: str, expected: str) -> None:  # noqa: A002  the option's n
 def test_table() -> None:
     printed = without_trailing_blanks(render(report(), "table"))
     squeezed = re.sub(r" {2,}", "  ", printed)
-    assert squeezed == re.sub(r" {2,}", "  ", TABLE.replace(" %] inconclusive", " %]  inconclusive"))
+    assert squeezed == re.sub(
+        r" {2,}", "  ", TABLE.replace(" %] inconclusive", " %]  inconclusive")
+    )
 
 
 def test_gitlab() -> None:

@@ -88,12 +88,12 @@ class _Worker:
 
     def block(self, key: str, times: int) -> float:
         """The seconds of so many calls."""
-        from convcost.measure.clocks import HostClock  # noqa: PLC0415
         from convcost.measure.execute import torch_errors  # noqa: PLC0415
         from convcost.measure.machine import settled  # noqa: PLC0415
+        from convcost.measure.turns import steady_block  # noqa: PLC0415
 
         with settled(None), torch_errors(Settings()):
-            return HostClock().block(self._calls[key], times)
+            return steady_block(self._calls[key], times)
 
     def measure(self, source: str, inputs: _Shapes, seconds: float | None) -> dict[str, Any]:
         """The report of a source's latency."""
