@@ -94,7 +94,9 @@ def format_count(count: float, digits: int = 3) -> str:
 
 def format_bytes(size: float, digits: int = 3) -> str:
     """A size with a binary prefix: ``512 B``, ``1.50 MiB``."""
-    return _scaled(size, _BINARY, digits) if abs(size) >= 1024 else f"{size:g} B"
+    if abs(size) >= 1024:
+        return _scaled(size, _BINARY, digits)
+    return f"{int(size)} B" if float(size).is_integer() else f"{format_digits(size, digits)} B"
 
 
 def format_seconds(seconds: float, digits: int = 3) -> str:

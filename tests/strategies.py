@@ -529,6 +529,7 @@ def rows() -> SearchStrategy[Row]:
         output_shape=_sizes(),
         values=_mapping(st.sampled_from(tuple(METRICS)), values()),
         settings=_mapping(st.text(), st.text() | st.integers()),
+        base=_mapping(st.sampled_from(tuple(METRICS)), values()),
     )
 
 
@@ -542,9 +543,11 @@ def reports() -> SearchStrategy[Report]:
         environment=_mapping(st.text(), st.none() | st.booleans() | SCALARS),
         rows=_tuples(rows()),
         totals=_mapping(st.sampled_from(tuple(METRICS)), values()),
+        base_totals=_mapping(st.sampled_from(tuple(METRICS)), values()),
         layers=_tuples(rows()),
         verification=_tuples(rows()),
-        findings=_tuples(st.builds(Finding, st.text(), st.text(), st.text(), st.text())),
+        findings=_tuples(st.tuples(*[st.text()] * 4).map(lambda texts: Finding(*texts))),
         notices=_tuples(st.text()),
         interrupted=st.booleans(),
+        limits=st.just(()),
     )

@@ -363,7 +363,9 @@ def test_hostile_names_in_markdown(name: str, hostile: Path) -> None:
     assert "<i>" not in html
     assert "<a " not in html
     assert "<code>" not in html
-    cells = [unescape(re.sub("<[^>]*>", "", row)) for row in re.findall("<tr>.*?</tr>", html, re.S)]
+    cells = [
+        unescape(re.sub("<[^>]*>", "", row)) for row in re.findall("<tr>.*?</tr>", html, re.DOTALL)
+    ]
     assert len(cells) == len(NAMES) + 1
     for shown, cell in zip(SHOWN, cells[1:], strict=True):
         assert f"odd: 100%, <b>|: {shown}: parameters" in cell
