@@ -227,17 +227,27 @@ def test_prints_of_both_sides_are_no_data(repository: Repository, temporary: Pat
     assert outcomes(found)[:2] == ["kept", "kept"]
 
 
+SLEEPER = """
+class Sleeper(torch.nn.Module):
+    def forward(self, x):
+        time.sleep(SECONDS)
+        return x
+import time
+model.append(Sleeper())
+"""
+
+
 def test_latency_is_measured_on_both_sides(repository: Repository, temporary: Path) -> None:
+    text = MODEL.replace("WIDTH", "4") + SLEEPER
+    repository.write("models/net.py", text.replace("SECONDS", "0"))
     repository.commit()
-    repository.model("1024")
+    repository.write("models/net.py", text.replace("SECONDS", "0.05"))
     repository.config("net.py", "latency: {max_increase: 20%}")
-    ran = against(repository, temporary)
-    limit = json.loads(ran.out)["limits"][2]
-    # how long it takes is the machine's affair; what is said of it is ours
-    assert limit["outcome"] in ("kept", "broken", "inconclusive")
-    assert limit["ratio"]["rounds"] >= 1
-    assert limit["found"]["value"] > 0
-    assert limit["base"]["value"] > 0
+    found = report(against(repository, temporary, "--seconds", "3"), code=1)
+    limit = found["limits"][2]
+    assert limit["outcome"] == "broken"
+    assert limit["ratio"]["rounds"] >= 8
+    assert limit["found"]["value"] >= 0.05 > limit["base"]["value"] > 0
 
 
 def test_too_few_rounds_are_a_warning(repository: Repository, temporary: Path) -> None:

@@ -41,8 +41,7 @@ TORCH_FILES = {
         "python_file",
     )
 } | {f"variants/{name}.py" for name in ("dense_modules", "layers", "modules", "program", "weights")}
-TORCH_FILES |= {"workflows/worker.py"}
-"""The files of rooms without torch that turn models into graphs, rewrite them, or run apart."""
+"""The files of rooms without torch that turn models into graphs or rewrite them."""
 CORE_BELOW = {
     "errors": set(),
     "units": set(),

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
+import torch
+
+from convcost.graph import Graph
 from convcost.measure.clocks import Call
+from convcost.measure.modules import build_module
 
 TURN = 0.06
 """Seconds of a turn at least: several calls of most models, so that their median means something.
@@ -30,3 +35,13 @@ def steady_block(call: Call, times: int, now: Callable[[], float] = time.perf_co
         call()
         spent.append(now() - before)
     return times * median(spent)
+
+
+def seeded() -> None:
+    """Makes the weights and inputs that follow the same on both sides."""
+    torch.manual_seed(0)
+
+
+def call_of(graph: Graph) -> Call:
+    """One pass of a spec's graph on random data."""
+    return partial(build_module(graph), torch.randn(graph.nodes[0].shape))

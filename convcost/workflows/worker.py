@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcost.errors import ConvcostError, MissingError
-from convcost.measure.settings import Settings
+from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.measure.workers import connect
 from convcost.variants import STANDARD, parse_variant
 from convcost.workflows.compare import CompareRequest, compare
@@ -78,10 +78,10 @@ class _Worker:
 
     def prepare(self, key: str, source: str, inputs: _Shapes) -> None:
         """Builds a source under a key, ready for its blocks."""
-        import torch  # noqa: PLC0415  only where something runs
+        from convcost.measure.turns import seeded  # noqa: PLC0415  torch, only where it is needed
 
-        torch.manual_seed(0)
         self._calls.clear()
+        seeded()
         self._calls[key] = (
             self._spec_call(source) if is_spec(source) else self._call(source, inputs)
         )
@@ -138,15 +138,10 @@ class _Worker:
         return lambda: loaded.module(*args, **kwargs)
 
     def _spec_call(self, source: str) -> Callable[[], object]:
-        import torch  # noqa: PLC0415
-
-        from convcost.measure.modules import build_module  # noqa: PLC0415
+        from convcost.measure.turns import call_of  # noqa: PLC0415
         from convcost.sources.spec import load_spec  # noqa: PLC0415
 
-        graph = load_spec(source, 1, 4, parse_variant).graph
-        module = build_module(graph)
-        sample = torch.randn(graph.nodes[0].shape)
-        return lambda: module(sample)
+        return call_of(load_spec(source, 1, ITEMSIZES["float32"], parse_variant).graph)
 
 
 def _tuples(inputs: _Shapes) -> tuple[tuple[int, ...], ...]:

@@ -1,0 +1,101 @@
+"""What a ratio of latencies says of a limit; no clock runs here."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from convcost.measure.intervals import Estimate, estimate
+from convcost.measure.turns import TURN, steady_block
+from convcost.report import Value
+from convcost.sources.checks import Limit
+from convcost.workflows.timed import _absolute, _relative
+
+
+def limit(expected: float, bound: str = "max_increase", min_delta: float = 0) -> Limit:
+    return Limit("latency", bound, expected, "error", 1, min_delta=min_delta)
+
+
+def ratio(low: float | None, high: float | None) -> Estimate:
+    middle = (low + high) / 2 if low and high else 1.0
+    return Estimate(middle, low, high, 0.9, 0.99, 20)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [
+        (0.99, 1.01, "kept"),
+        (0.5, 0.6, "kept"),
+        (0.5, 1.05, "kept"),
+        (1.02, 1.05, "kept"),
+        (1.06, 1.10, "broken"),
+        (1.04, 1.10, "inconclusive"),
+        (0.90, 1.20, "inconclusive"),
+        (None, None, "inconclusive"),
+    ],
+)
+def test_an_interval_is_held_against_the_allowed_increase(
+    low: float | None, high: float | None, outcome: str
+) -> None:
+    assert _relative(limit(0.05), ratio(low, high), 1.0)[0] == outcome
+
+
+def test_an_inconclusive_run_says_what_it_could_have_seen() -> None:
+    # 5 % allowed, and an interval of ±10 % that may lie off by half its width
+    _, reason = _relative(limit(0.05), ratio(0.9, 1.1), 1.0)
+    assert reason == "this run could only have seen a change of 25 % or more"
+    assert "20 rounds are too few" in _relative(limit(0.05), ratio(None, None), 1.0)[1]
+
+
+def test_min_delta_widens_what_is_allowed_for_short_calls() -> None:
+    few_microseconds = limit(0.05, min_delta=50e-6)
+    assert _relative(few_microseconds, ratio(1.10, 1.20), 100e-6)[0] == "kept"
+    assert _relative(few_microseconds, ratio(1.10, 1.20), 10e-3)[0] == "broken"
+
+
+def test_equal_sides_are_hardly_ever_broken() -> None:
+    random = Random(0)
+    outcomes = []
+    for _ in range(300):
+        samples = [random.lognormvariate(0, 0.1) for _ in range(40)]
+        outcomes.append(_relative(limit(0.0), estimate(samples, 0.99), 1.0)[0])
+    assert outcomes.count("broken") <= 300 * 0.02
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected", "outcome"),
+    [
+        ("max", 2.0, "kept"),
+        ("max", 0.5, "broken"),
+        ("max", 1.0, "inconclusive"),
+        ("min", 0.5, "kept"),
+        ("min", 2.0, "broken"),
+    ],
+)
+def test_an_absolute_limit_takes_the_whole_interval(
+    bound: str, expected: float, outcome: str
+) -> None:
+    found = Value("measured", 1.0, 0.9, 1.1, 0.99, 20)
+    assert _absolute(limit(expected, bound), found)[0] == outcome
+
+
+def test_a_turn_leaves_out_its_first_call_and_what_interrupts_it() -> None:
+    time = [0.0]
+    costs = iter([9.0, 0.01, 5.0, 0.01, 0.01, 0.01, 0.01])
+
+    def call() -> None:
+        time[0] += next(costs)
+
+    assert steady_block(call, 5, lambda: time[0]) == pytest.approx(5 * 0.01)
+
+
+def test_a_turn_of_short_calls_is_filled() -> None:
+    time, calls = [0.0], [0]
+
+    def call() -> None:
+        calls[0] += 1
+        time[0] += 0.001
+
+    steady_block(call, 1, lambda: time[0])
+    assert calls[0] - 1 == pytest.approx(TURN / 0.001, abs=1)
