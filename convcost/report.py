@@ -197,10 +197,40 @@ class Limit(NamedTuple):
         return found
 
 
+Runs = tuple[tuple[int, int], ...]
+"""Positions of one axis as runs without holes: the first one, and how many."""
+
+
+class Seen(NamedTuple):
+    """The input positions that one output of a variant's last feature map sees, exactly.
+
+    The output is the one at 0, so positions in the padding are negative. Each of the ``boxes`` is
+    a product of one set per spatial axis; their union is what is seen.
+    """
+
+    variant: str
+    boxes: tuple[tuple[Runs, ...], ...]
+
+
+class EffectiveField(NamedTuple):
+    """How much each part of the input changes the central output of the last feature map.
+
+    ``shares`` are of the whole change, row by row, of cells of ``cell`` input positions (height,
+    width; the last ones may be cut). ``field`` has, per axis, the first position and the span of
+    the theoretical receptive field; None where that is global.
+    """
+
+    cell: tuple[int, int]
+    shares: tuple[tuple[float, ...], ...]
+    samples: int
+    field: Runs | None = None
+
+
 class Report(NamedTuple):
     """What a command found out, complete enough to be shown again without running anything.
 
-    ``limits`` are a check's, in the configuration's order; ``base_totals`` belong to a ``diff``.
+    ``limits`` are a check's, in the configuration's order; ``base_totals`` belong to a ``diff``;
+    ``seen`` has the fields that aren't global.
     """
 
     kind: Literal["compare", "profile", "check", "diff"]
@@ -216,6 +246,8 @@ class Report(NamedTuple):
     interrupted: bool = False
     limits: tuple[Limit, ...] = ()
     base_totals: Mapping[str, Value] = {}
+    seen: tuple[Seen, ...] = ()
+    effective_field: EffectiveField | None = None
     schema_version: Literal[1] = 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -232,11 +264,13 @@ class Report(NamedTuple):
             "layers": [row.to_dict() for row in self.layers],
             "verification": [row.to_dict() for row in self.verification],
             "limits": [limit.to_dict() for limit in self.limits],
+            "seen": [seen._asdict() for seen in self.seen],
+            "effective_field": self.effective_field and self.effective_field._asdict(),
             "findings": [finding.to_dict() for finding in self.findings],
             "notices": list(self.notices),
             "interrupted": self.interrupted,
         }
-        return _without_empty(found, "base_totals", "limits")
+        return _without_empty(found, "base_totals", "limits", "seen", "effective_field")
 
     def to_json(self) -> str:
         """The saved form, in ASCII: it passes through a stream of any encoding."""

@@ -14,6 +14,15 @@ from convcost.report import Report
 from convcost.sources.saved_checks import data_mistakes, report_mistakes
 
 _VERSION = 1
+_KINDS = (
+    report.Value,
+    report.Row,
+    report.Finding,
+    report.Limit,
+    report.Seen,
+    report.EffectiveField,
+    report.Report,
+)
 _HINT = "save one with --output FILE.json"
 
 
@@ -71,7 +80,7 @@ def report_adapter() -> TypeAdapter[Report]:
 def report_form() -> type[BaseModel]:
     """A report as mappings: pydantic takes named tuples from lists too, which no report has."""
     forms: dict[str, Any] = {}
-    for kind in (report.Value, report.Row, report.Finding, report.Limit, report.Report):
+    for kind in _KINDS:
         hints = get_type_hints(kind, {**vars(report), **forms})
         fields: dict[str, Any] = {
             key: (hint, kind._field_defaults.get(key, ...)) for key, hint in hints.items()

@@ -71,6 +71,7 @@ def report_mistakes(report: Report) -> Iterator[str]:
             yield from (f"{table}.{index}.values.{text}" for text in mistakes)
     yield from (f"totals.{text}" for text in _misfits(report.totals))
     yield from _environment_mistakes(report.environment)
+    yield from _field_mistakes(report)
     if report.kind == "compare":
         yield from _comparison_mistakes(report.rows)
 
@@ -99,6 +100,23 @@ def _environment_mistakes(environment: Mapping[str, object]) -> Iterator[str]:
         yield from (f"environment.{key}: missing" for key in missing)
     if not isinstance(environment.get("delta"), int | float | None):
         yield "environment.delta: not a number"
+
+
+def _field_mistakes(report: Report) -> Iterator[str]:
+    for index, seen in enumerate(report.seen):
+        axes = {len(box) for box in seen.boxes}
+        lengths = (length for box in seen.boxes for runs in box for _, length in runs)
+        if len(axes) != 1 or 0 in axes or not all(runs for box in seen.boxes for runs in box):
+            yield f"seen.{index}.boxes: not of the same axes"
+        elif min(lengths) < 1:
+            yield f"seen.{index}.boxes: a run of no positions"
+    field = report.effective_field
+    if field is None:
+        return
+    if len({len(row) for row in field.shares}) != 1 or not field.shares[0]:
+        yield "effective_field.shares: not a rectangle"
+    elif min(map(min, field.shares)) < 0 or min(*field.cell, field.samples) < 1:
+        yield "effective_field: a share, a size or a number of samples that nothing has"
 
 
 def _comparison_mistakes(rows: Sequence[Row]) -> Iterator[str]:

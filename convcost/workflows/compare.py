@@ -17,6 +17,7 @@ from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.rewrite import convolutions, eligible, rewrite
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import measured_values, second_count_findings
+from convcost.workflows.seen import seen_positions
 
 if TYPE_CHECKING:
     from convcost.measure.execute import Outcome
@@ -77,6 +78,7 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
         },
         rows=rows,
         layers=tuple(_layers(graphs, costs)) if request.per_layer else (),
+        seen=seen_positions(graphs),
         findings=tuple(second_count_findings(rows)),
         notices=tuple(_notices(spec.graph, chosen, outcome)),
         interrupted=outcome is not None and outcome.interrupted,

@@ -27,6 +27,7 @@ from convcost.workflows.alternatives import (
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import timed_values
 from convcost.workflows.proof import proof_findings, prove
+from convcost.workflows.seen import seen_positions
 
 if TYPE_CHECKING:
     from convcost.measure.execute import Outcome
@@ -65,6 +66,7 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
         layers=tuple(row for other in others for row in changed_layers(other, reference))
         if request.per_layer
         else (),
+        seen=seen_positions({side.name: side.graph for side in compared.alternatives}),
         findings=tuple(_findings(compared, rows)),
         notices=tuple(_notices(compared, outcome)),
         interrupted=outcome is not None and outcome.interrupted,

@@ -17,6 +17,7 @@ from convcost.workflows.choose import choose
 from convcost.workflows.environment import environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
+from convcost.workflows.seen import seen_positions
 from convcost.workflows.verify import verification, verification_findings
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def profile_loaded(
         environment=environment(request.settings, measured and measured.environment),
         rows=tuple(choose(rows, request.glob, request.sort, request.top)),
         totals=totals,
+        seen=seen_positions({"standard": graph}),
         verification=counts,
         findings=tuple(verification_findings(counts)),
         notices=(*loaded.notices, *notices),

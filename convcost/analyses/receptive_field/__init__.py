@@ -14,9 +14,10 @@ from convcost.analyses.receptive_field.describe import describe
 from convcost.analyses.receptive_field.field import Field
 from convcost.analyses.receptive_field.positions import UnknownFieldError
 from convcost.analyses.receptive_field.rules import RULES
+from convcost.analyses.receptive_field.seen import seen_by
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Input
-from convcost.report import Value
+from convcost.report import Runs, Value
 
 
 def find_receptive_fields(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
@@ -28,6 +29,12 @@ def find_receptive_fields(graph: Graph) -> tuple[list[dict[str, Value]], dict[st
             described[id(field)] = describe(field)
     rows = [described[id(field)] for field in fields]
     return rows, rows[_last_feature_map(graph, fields)]
+
+
+def find_seen_positions(graph: Graph) -> tuple[tuple[Runs, ...], ...]:
+    """What one output of the last feature map sees, as boxes; none where it isn't finite."""
+    fields = _propagate(graph)
+    return seen_by(fields[_last_feature_map(graph, fields)])
 
 
 def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:

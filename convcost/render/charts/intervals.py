@@ -1,0 +1,126 @@
+"""A comparison's measurements, intervals as intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import altair as alt
+
+from convcost.render.cells import format_value
+from convcost.render.charts.picture import GREY, SECONDS, Datum, Picture, chart, sized
+from convcost.report import METRICS, Report, Row, number
+from convcost.units import format_factor
+
+_VERDICTS = {
+    "faster": "#009e73",
+    "slower": "#d55e00",
+    "same": "#0072b2",
+    "inconclusive": "#e69f00",
+    "untrusted": GREY,
+}
+_ROW = 44
+
+
+def pictures(report: Report) -> Iterator[Picture]:
+    """The latency of each variant, and its ratio to the reference beside what the paper says."""
+    if report.kind != "compare":
+        return
+    timed = [row for row in report.rows if _is_known(row, "latency")]
+    if timed:
+        yield _latencies(timed)
+    compared = [row for row in report.rows if _is_known(row, "latency_ratio")]
+    if compared:
+        yield _ratios(compared)
+
+
+def _is_known(row: Row, key: str) -> bool:
+    return key in row.values and row.values[key].value is not None
+
+
+def _name(row: Row) -> str:
+    """The variant, and the settings that tell its row from others."""
+    return " ".join((row.variant, *(f"{k}={v}" for k, v in row.settings.items())))
+
+
+def _datum(row: Row, key: str) -> Datum:
+    value = row.values[key]
+    verdict = row.values.get("verdict")
+    return {
+        "name": _name(row),
+        "value": number(value),
+        "low": number(value) if value.low is None else value.low,
+        "high": number(value) if value.high is None else value.high,
+        "told": format_value(key, value),
+        "verdict": str(verdict.value) if verdict else "reference",
+    }
+
+
+def _interval(data: Sequence[Datum], x: alt.X, colour: object) -> alt.LayerChart:
+    names = list(dict.fromkeys(datum["name"] for datum in data))
+    base = chart(data).encode(y=alt.Y("name:N", title=None, sort=names), color=colour)
+    return alt.layer(
+        base.mark_rule(strokeWidth=6, opacity=0.45, strokeCap="round").encode(x=x, x2="high:Q"),
+        base.mark_point(filled=True, size=90, opacity=1).encode(
+            x="value:Q", tooltip=["name:N", alt.Tooltip("told:N", title="median"), "verdict:N"]
+        ),
+        base.mark_text(dy=-13).encode(x="value:Q", text="told:N"),
+    )
+
+
+def _latencies(rows: Sequence[Row]) -> Picture:
+    data = [_datum(row, "latency") for row in rows]
+    title = f"{METRICS['latency'].label} (median and interval)"
+    axis = alt.Axis(labelExpr=SECONDS, tickCount=6)
+    x = alt.X("low:Q", title=title, axis=axis, scale=alt.Scale(zero=False, padding=30))
+    told = "; ".join(f"{datum['name']}: {_told(row, 'latency')}" for datum, row in zip(data, rows, strict=True))
+    return Picture(
+        "latencies",
+        "Latency of each variant",
+        f"The median of each variant with its interval. {told}.",
+        sized(_interval(data, x, alt.value("#0072b2")), _ROW * len(data) + 20),
+    )
+
+
+def _told(row: Row, key: str) -> str:
+    value = row.values[key]
+    text = format_value(key, value)
+    if value.low is None or value.high is None:
+        return f"{text}, too few rounds for an interval"
+    low, high = (format_value(key, value._replace(value=end)) for end in (value.low, value.high))
+    return f"{text} ({low} to {high})"
+
+
+def _ratios(rows: Sequence[Row]) -> Picture:
+    data = [_datum(row, "latency_ratio") for row in rows]
+    paper = [
+        {"name": _name(row), "value": number(row.values["multiplications_ratio"])}
+        for row in rows
+        if _is_known(row, "multiplications_ratio")
+    ]
+    axis = alt.Axis(labelExpr="format(datum.value, '~r') + '×'", tickCount=6)
+    scale = alt.Scale(type="log", nice=False, padding=40)
+    x = alt.X("low:Q", title="time over that of the reference (◇: multiplications)", axis=axis, scale=scale)
+    verdicts = [verdict for verdict in _VERDICTS if any(d["verdict"] == verdict for d in data)]
+    colour = alt.Color(
+        "verdict:N",
+        title=METRICS["verdict"].label,
+        scale=alt.Scale(domain=verdicts, range=[_VERDICTS[v] for v in verdicts]),
+        legend=alt.Legend(orient="top"),
+    )
+    one = chart([{"one": 1}]).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="one:Q")
+    diamonds = (
+        chart(paper)
+        .mark_point(shape="diamond", size=120, color=GREY, strokeWidth=2)
+        .encode(x="value:Q", y=alt.Y("name:N", title=None), tooltip=["name:N", alt.Tooltip("value:Q", title="on paper")])
+    )
+    told = "; ".join(
+        f"{_name(row)}: {_told(row, 'latency_ratio')}, {row.values['verdict'].value}, on paper "
+        f"{format_factor(number(row.values['multiplications_ratio'])) if _is_known(row, 'multiplications_ratio') else 'not known'}"
+        for row in rows
+    )
+    return Picture(
+        "ratios",
+        "What arrives of the saving on paper",
+        f"Time over that of the reference, with its interval: left of 1× is faster. {told}.",
+        sized(alt.layer(one, _interval(data, x, colour), diamonds), _ROW * len(data) + 20),
+    )
