@@ -1,7 +1,5 @@
 """The result of every command: what is saved as JSON and what every renderer takes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 

@@ -5,8 +5,6 @@ Shapes are ``(batch, channels, *spatial)``; per-axis settings hold one entry per
 parameters.
 """
 
-from __future__ import annotations
-
 from math import prod
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What a compare report says in words and cells, shared by the table and markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What a report shows, in order, for formats that are made of tables and lines."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

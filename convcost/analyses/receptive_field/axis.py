@@ -1,7 +1,5 @@
 """What the positions of one axis see of the input, phase by phase."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from functools import partial
 from math import gcd, lcm

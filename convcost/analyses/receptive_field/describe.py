@@ -1,7 +1,5 @@
 """From a field to the values that are reported."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
