@@ -1,7 +1,5 @@
 """The command line: the only place that knows streams, colours and exit codes."""
 
-from __future__ import annotations
-
 import gc
 import os
 import sys

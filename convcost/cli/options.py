@@ -1,7 +1,5 @@
 """Options that several commands share."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -113,7 +111,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def parse_model_variant(text: str) -> Variant:
+def parse_model_variant(text: str) -> "Variant":
     """A variant of models from its text.
 
     Raises:

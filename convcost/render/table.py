@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -43,7 +43,7 @@ class TableView:
             yield from check_view(report)
             return
         yield from (Text(title(report), style="bold"), "")
-        yield _fitting(main_section(report), console, options)
+        yield _fitting(main_section(report), options.max_width)
         yield ""
         for variant, sentence in sentences(report):
             yield Text.assemble((variant, "bold"), ": ", sentence)
@@ -54,22 +54,27 @@ class TableView:
             yield Text(note, style="dim")
         for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
-            yield _fitting(section, console, options)
+            yield _fitting(section, options.max_width)
 
 
-def _fitting(section: Section, console: Console, options: ConsoleOptions) -> RenderableType:
+def _fitting(section: Section, width: int) -> RenderableType:
     """One line per row, or details below, or one block per row: the widest form that fits."""
-    unbounded = options.update(max_width=10_000)
-    for between in (" ", "\n"):
-        table = _table(section, between)
-        if Measurement.get(console, unbounded, table).maximum <= options.max_width:
+    for gap, between in ((2, " "), (1, "\n")):
+        table = _table(section, gap, between)
+        if _width(table, gap) <= width:
             return table
     return _blocks(section)
 
 
-def _table(section: Section, between: str) -> Table:
+def _width(table: Table, gap: int) -> int:
+    """As rich's own measure of a table of texts, in a tenth of its time."""
+    texts = ("\n".join(map(str, (column.header, *column.cells))) for column in table.columns)
+    widths = (max(map(cell_len, text.split("\n"))) for text in texts)
+    return sum(widths) + gap * (len(table.columns) - 1)
+
+
+def _table(section: Section, gap: int, between: str) -> Table:
     """A table with a blank or a line break ``between`` the parts of headers and cells."""
-    gap = 2 if between == " " else 1
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
     for column in section.columns:
         header = column.header.replace(" ", between)

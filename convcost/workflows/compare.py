@@ -1,7 +1,5 @@
 """Variants of a source side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -113,7 +111,7 @@ def _path(source: str | None) -> str:
 
 def _measure(
     graphs: Mapping[str, Graph], costs: Mapping[str, Costs], settings: Settings, notify: Notify
-) -> Outcome:
+) -> "Outcome":
     notify("loading torch", None)
     from convcost.measure.execute import execute  # noqa: PLC0415  torch, only where it is needed
 
@@ -123,7 +121,10 @@ def _measure(
 
 
 def _rows(
-    graphs: Mapping[str, Graph], costs: Mapping[str, Costs], outcome: Outcome | None, rewritten: int
+    graphs: Mapping[str, Graph],
+    costs: Mapping[str, Costs],
+    outcome: "Outcome | None",
+    rewritten: int,
 ) -> Iterator[Row]:
     reference = number(costs[str(STANDARD)].totals["multiplications"])
     for variant, graph in graphs.items():
@@ -150,7 +151,7 @@ def _layers(graphs: Mapping[str, Graph], costs: Mapping[str, Costs]) -> Iterator
             yield Row(node.name, variant, node.op.kind, node.name, node.shape, values)
 
 
-def _notices(graph: Graph, chosen: Collection[str], outcome: Outcome | None) -> Iterator[str]:
+def _notices(graph: Graph, chosen: Collection[str], outcome: "Outcome | None") -> Iterator[str]:
     if not chosen:
         yield (
             "nothing is rewritten: every convolution here is 1×1, depthwise or left out"
