@@ -46,7 +46,8 @@ class Conv(NamedTuple):
     @property
     def effective_kernel_size(self) -> Sizes:
         """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        spans = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        return tuple(spans)
 
     @property
     def is_pointwise(self) -> bool:
@@ -110,7 +111,8 @@ class Pool(NamedTuple):
     @property
     def effective_kernel_size(self) -> Sizes:
         """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        spans = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        return tuple(spans)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -124,13 +126,14 @@ class Pool(NamedTuple):
 
 
 def _window_size(spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding) -> Sizes:
-    padded = tuple(n + sum(p) for n, p in zip(spatial, padding, strict=True))
-    if any(k > n for k, n in zip(window, padded, strict=True)):
+    padded = [n + before + after for n, (before, after) in zip(spatial, padding, strict=True)]
+    sizes = [(n - k) // s + 1 for n, k, s in zip(padded, window, stride, strict=True)]
+    if min(sizes) < 1:
         raise ShapeError(
             f"the kernel spans {format_shape(window)} positions, "
-            f"the padded input has only {format_shape(padded)}"
+            f"the padded input has only {format_shape(tuple(padded))}"
         )
-    return tuple((n - k) // s + 1 for n, k, s in zip(padded, window, stride, strict=True))
+    return tuple(sizes)
 
 
 def _ceil_size(size: int, window: int, stride: int, pad: tuple[int, int], floor_size: int) -> int:

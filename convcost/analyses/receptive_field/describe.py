@@ -111,8 +111,8 @@ def _spans(axes: Sequence[_Axis]) -> Value:
 
 
 def _per_axis(values: Sequence[Scalar | None], reason: str) -> Value:
-    known = tuple(value for value in values if value is not None)
-    return exact(known) if len(known) == len(values) else unavailable(reason)
+    known = [value for value in values if value is not None]
+    return exact(tuple(known)) if len(known) == len(values) else unavailable(reason)
 
 
 def _why_no_start(axes: Sequence[_Axis]) -> str:
