@@ -117,17 +117,19 @@ class Pool(NamedTuple):
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         _need_spatial(shape, len(self.kernel_size))
-        spatial, window = shape[2:], self.effective_kernel_size
-        sizes = _window_size(spatial, window, self.stride, self.padding)
-        if self.ceil_mode:
-            settings = zip(spatial, window, self.stride, self.padding, sizes, strict=True)
-            sizes = tuple(_ceil_size(*setting) for setting in settings)
+        settings = (shape[2:], self.effective_kernel_size, self.stride, self.padding)
+        sizes = _window_size(*settings, ceil=self.ceil_mode)
         return (*shape[:2], *sizes)
 
 
-def _window_size(spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding) -> Sizes:
+def _window_size(
+    spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding, *, ceil: bool = False
+) -> Sizes:
     padded = [n + before + after for n, (before, after) in zip(spatial, padding, strict=True)]
     sizes = [(n - k) // s + 1 for n, k, s in zip(padded, window, stride, strict=True)]
+    if ceil:
+        axes = zip(spatial, padded, window, stride, padding, strict=True)
+        sizes = [_ceil_size(*axis) for axis in axes]
     if min(sizes) < 1:
         raise ShapeError(
             f"the kernel spans {format_shape(window)} positions, "
@@ -136,10 +138,10 @@ def _window_size(spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding)
     return tuple(sizes)
 
 
-def _ceil_size(size: int, window: int, stride: int, pad: tuple[int, int], floor_size: int) -> int:
+def _ceil_size(size: int, padded: int, window: int, stride: int, pad: tuple[int, int]) -> int:
     # torch.nn.MaxPool2d, ceil_mode: a window that would start in the padding after is left out
-    partial = (size + sum(pad) - window) % stride > 0
-    return floor_size + (partial and floor_size * stride < size + pad[0])
+    last = -(-(padded - window) // stride)
+    return last + (last * stride < size + pad[0])
 
 
 class Linear(NamedTuple):
