@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import Settings
 from convcost.measure.workers import Side
 from convcost.report import Limit as Judged
@@ -96,7 +96,7 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
         raise ConvcostError(f"{file}: nothing was checked: {reasons}")
     report = Report(
         kind="check",
-        source=file,
+        source=printable(file),
         input=(),
         environment={
             **environment(Settings(), None),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.analyses import Costs, analyse
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.ops import Shape
@@ -67,7 +67,7 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
     rows = tuple(_rows(graphs, costs, outcome, len(chosen)))
     return Report(
         kind="compare",
-        source=request.source or SHIPPED_SPEC,
+        source=printable(request.source or SHIPPED_SPEC),
         input=(spec.graph.nodes[0].shape,),
         environment={
             **environment(request.settings, outcome and outcome.environment),

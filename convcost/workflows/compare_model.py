@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import Settings
 from convcost.ops import Input
@@ -58,7 +58,7 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
     reference, *others = compared.alternatives
     return Report(
         kind="compare",
-        source=str(request.source),
+        source=printable(str(request.source)),
         input=input_shapes(reference.graph),
         environment=environment(request.settings, outcome and outcome.environment),
         rows=rows,

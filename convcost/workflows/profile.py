@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from convcost.analyses import Costs, analyse
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import Device, Settings
 from convcost.ops import Input, Shape
@@ -125,7 +125,7 @@ def profile_loaded(
         notices += measured.notices
     return Report(
         kind="profile",
-        source=request.source,
+        source=printable(request.source),
         input=tuple(node.shape for node in graph.nodes if isinstance(node.op, Input)),
         environment=environment(request.settings, measured and measured.environment),
         rows=tuple(choose(rows, request.glob, request.sort, request.top)),

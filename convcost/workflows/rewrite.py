@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, NamedTuple
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import Settings
 from convcost.ops import Shape
 from convcost.report import Finding, Report, Row
@@ -75,7 +75,7 @@ def rewrite(request: RewriteRequest, notify: Notify = lambda *_: None) -> Outcom
         program = _program(after, placed, notify) if request.export else None
     report = Report(
         kind="compare",
-        source=request.source,
+        source=printable(request.source),
         input=input_shapes(graph),
         environment=environment(request.settings, None),
         rows=rows,
