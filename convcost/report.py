@@ -8,7 +8,18 @@ GLOBAL = "global"
 
 Status = Literal["exact", "measured", "lower_bound", "upper_bound", "unavailable"]
 Scalar = int | float | str
-Unit = Literal["count", "bytes", "seconds", "positions", "share", "factor", "intensity", "word"]
+Unit = Literal[
+    "count",
+    "bytes",
+    "seconds",
+    "positions",
+    "share",
+    "factor",
+    "intensity",
+    "word",
+    "rate",
+    "bandwidth",
+]
 
 
 class Metric(NamedTuple):
@@ -51,6 +62,18 @@ METRICS: dict[str, Metric] = {
         Metric("latency_ratio", "here", "factor"),
         Metric("verdict", "verdict", "word"),
         Metric("smallest_change", "smallest visible change", "share"),
+        Metric("ops", "ops", "count"),
+        Metric("compute_latency", "arithmetic at best", "seconds"),
+        Metric("memory_latency", "memory at best", "seconds"),
+        Metric("overhead_latency", "calls at best", "seconds"),
+        Metric("attainable_latency", "at best", "seconds"),
+        Metric("roofline_share", "of the roofline", "share", lower_is_better=False),
+        Metric("bound", "bound by", "word"),
+        Metric("memory_bound_layers", "became bound by memory", "word"),
+        Metric("multiplications_per_second", "multiplications", "rate", lower_is_better=False),
+        Metric("bytes_per_second", "memory", "bandwidth", lower_is_better=False),
+        Metric("smallest_latency", "smallest convolution", "seconds"),
+        Metric("ridge_intensity", "bound by compute from", "intensity"),
     )
 }
 
@@ -201,7 +224,7 @@ class Report(NamedTuple):
     ``limits`` are a check's, in the configuration's order; ``base_totals`` belong to a ``diff``.
     """
 
-    kind: Literal["compare", "profile", "check", "diff"]
+    kind: Literal["compare", "profile", "check", "diff", "machine"]
     source: str
     input: tuple[tuple[int, ...], ...]
     environment: Mapping[str, str | int | float | bool | None]

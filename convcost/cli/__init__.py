@@ -25,7 +25,7 @@ STOPPED = 2
 """Anything that stopped the work: bad usage, bad input, Ctrl-C, a closed pipe."""
 _TYPERS_CTRL_C = 130
 
-COMMANDS = ("compare", "profile", "rewrite", "check", "init", "diff", "render", "schema")
+COMMANDS = ("compare", "profile", "rewrite", "check", "init", "diff", "render", "schema", "machine")
 """Each is a module of this package with a function ``command``."""
 
 

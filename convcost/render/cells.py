@@ -73,6 +73,12 @@ def summary_columns(report: Report) -> list[Column]:
     return columns
 
 
+def machine_columns() -> list[Column]:
+    """The columns of a machine's ceilings."""
+    keys = ("multiplications_per_second", "bytes_per_second", "smallest_latency", "ridge_intensity")
+    return [Column("dtype", lambda row: Cell(row.name), right=False), *map(_plain, keys)]
+
+
 def layer_columns(rows: Iterable[Row]) -> list[Column]:
     """The columns of single layers, as far as they have values for them."""
     rows = list(rows)
@@ -94,6 +100,8 @@ def layer_columns(rows: Iterable[Row]) -> list[Column]:
     ]
     if any("latency" in row.values for row in rows):
         columns += [Column(METRICS["latency"].label, _latency), _plain("latency_share")]
+    if any("bound" in row.values for row in rows):
+        columns.append(Column(METRICS["bound"].label, _bound))
     return columns
 
 
@@ -170,6 +178,12 @@ def _latency(row: Row) -> Cell:
     if value.low is None or value.high is None:
         return Cell(text)
     return Cell(text, f"[{format_seconds_range(value.low, value.high, number(value))}]")
+
+
+def _bound(row: Row) -> Cell:
+    if "bound" not in row.values:
+        return Cell("")
+    return Cell(_value("bound", row), _value("roofline_share", row))
 
 
 def _on_paper(row: Row) -> Cell:

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from convcost.ops import format_shape
-from convcost.render.cells import Column, layer_columns, summary_columns, verification_columns
+from convcost.render.cells import (
+    Column,
+    layer_columns,
+    machine_columns,
+    summary_columns,
+    verification_columns,
+)
 from convcost.render.changes import change_columns, total_row
 from convcost.report import Report, Row
 
@@ -23,6 +29,8 @@ def title(report: Report) -> str:
     shapes = " and ".join(map(format_shape, report.input))
     if report.kind == "profile":
         return f"{report.source}: input {shapes}"
+    if report.kind == "machine":
+        return f"{report.source}: {report.environment['device']}, ceilings"
     if report.kind == "diff":
         changed = len(report.rows)
         return f"{report.source}: {changed or 'no'} {'layer' if changed == 1 else 'layers'} differ"
@@ -37,6 +45,8 @@ def main_section(report: Report) -> Section:
         return Section("", layer_columns(report.rows), report.rows, total)
     if report.kind == "diff":
         return Section("", change_columns(report), report.rows, total_row(report))
+    if report.kind == "machine":
+        return Section("", machine_columns(), report.rows)
     return Section("", summary_columns(report), report.rows)
 
 

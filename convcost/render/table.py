@@ -18,7 +18,12 @@ from convcost.render.sentences import sentences
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
-_VERDICT_STYLES = {"faster": "green", "slower": "red", "inconclusive": "yellow"}
+_VERDICT_STYLES = {
+    "faster": "green",
+    "slower": "red",
+    "inconclusive": "yellow",
+    "untrusted": "yellow",
+}
 
 
 def render(report: Report) -> str:

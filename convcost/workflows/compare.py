@@ -135,10 +135,17 @@ def _rows(
             "convolutions": exact(len(convolutions(graphs[str(STANDARD)]))),
             "rewritten": exact(0 if variant == str(STANDARD) else rewritten),
             "multiplications_ratio": _ratio(number(totals["multiplications"]), reference),
-            **(measured_values(variant, costs[variant], graph, outcome) if outcome else {}),
+            **(_measured(variant, costs[variant], graph, outcome) if outcome else {}),
         }
         op = layers[0].op.kind if len(graphs[str(STANDARD)].nodes) == 2 else "network"
         yield Row(graph.name, variant, op, "", graph.nodes[-1].shape, values)
+
+
+def _measured(variant: str, cost: Costs, graph: Graph, outcome: "Outcome") -> dict[str, Value]:
+    from convcost.workflows.roofline import on_roofline, works  # noqa: PLC0415  as torch
+
+    values = measured_values(variant, cost, graph, outcome)
+    return {**values, **on_roofline(works(graph, cost), outcome.ceilings, values["latency"])}
 
 
 def _ratio(count: float, reference: float) -> Value:

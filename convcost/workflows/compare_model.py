@@ -27,6 +27,7 @@ from convcost.workflows.alternatives import (
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import timed_values
 from convcost.workflows.proof import proof_findings, prove
+from convcost.workflows.roofline import became_memory_bound, on_roofline, works
 
 if TYPE_CHECKING:
     from convcost.measure.execute import Outcome
@@ -157,11 +158,22 @@ def _measure(compared: Compared, request: CompareRequest, notify: Notify) -> Out
 def _rows(compared: Compared, outcome: Outcome | None, request: CompareRequest) -> Iterator[Row]:
     sides = compared.alternatives
     for side, values in zip(sides, summaries(sides), strict=True):
-        measured = {} if outcome is None else timed_values(side.name, outcome)
+        measured = {} if outcome is None else _measured(side, sides[0], outcome)
         if is_dense(side) and outcome is not None:
             measured["largest_difference"] = on_data(side, compared, request.settings)
         found = {**values, **measured}
         yield Row(compared.loaded.name, side.name, "network", "", output_shape(side), found)
+
+
+def _measured(side: Alternative, reference: Alternative, outcome: Outcome) -> dict[str, Value]:
+    values = timed_values(side.name, outcome)
+    ops = works(side.graph, side.costs)
+    values |= on_roofline(ops, outcome.ceilings, values["latency"])
+    before = (reference.graph, reference.costs)
+    lost = became_memory_bound(side.graph, side.costs, before, outcome.ceilings)
+    if lost:
+        values["memory_bound_layers"] = Value("measured", ", ".join(lost))
+    return values
 
 
 def on_data(side: Alternative, compared: Compared, settings: Settings) -> Value:

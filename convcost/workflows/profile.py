@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from convcost.analyses import Costs, analyse
@@ -17,6 +18,7 @@ from convcost.workflows.choose import choose
 from convcost.workflows.environment import environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
+from convcost.workflows.roofline import on_roofline, works
 from convcost.workflows.verify import verification, verification_findings
 
 if TYPE_CHECKING:
@@ -120,9 +122,11 @@ def profile_loaded(
     totals = dict(costs.totals)
     measured, counts = _run(loaded, graph, costs, request, notify)
     if measured is not None:
-        rows = with_latency(rows, groups, _layers(graph), measured)
+        work = partial(works, graph, costs)
+        rows = with_latency(rows, groups, _layers(graph), measured, work)
         totals |= total_latency(measured)
-        notices += measured.notices
+        totals |= on_roofline(work(), measured.ceilings, totals["latency"])
+        notices += (*measured.notices, *_doubts(measured))
     return Report(
         kind="profile",
         source=printable(request.source),
@@ -135,6 +139,12 @@ def profile_loaded(
         notices=(*loaded.notices, *notices),
         interrupted=measured is not None and measured.interrupted,
     )
+
+
+def _doubts(measured: InPlace) -> tuple[str, ...]:
+    if not measured.doubts:
+        return ()
+    return (f"these latencies are not to be trusted: {'; '.join(measured.doubts)}",)
 
 
 def traced(
