@@ -21,7 +21,7 @@ def command(
     """
     from pathlib import Path
 
-    from convcost.cli.streams import progress, tell, write_whole
+    from convcost.cli.streams import progress, remark, write_whole
     from convcost.errors import ConvcostError
     from convcost.workflows.first_config import first_config
 
@@ -33,4 +33,4 @@ def command(
     with progress() as notify:
         text = first_config(source, path, notify)
     write_whole(path, text.encode())
-    tell(f"wrote {path}; convcost check holds the limits")
+    remark(f"wrote {path}; convcost check holds the limits")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
+from convcost.cli import look_alikes
 from convcost.errors import ConvcostError
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def open_streams() -> None:
     Raises:
         ConvcostError: standard output is closed.
     """
+    look_alikes.register()
     if sys.stderr is None:
         sys.stderr = _nowhere()
-    sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(errors=look_alikes.ERRORS)  # type: ignore[union-attr]
     if sys.stdout is None:
         sys.stdout = _nowhere()
         raise ConvcostError("standard output can't be written: it is closed")
@@ -55,7 +57,7 @@ def open_streams() -> None:
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Told(getattr(buffer, "raw", buffer))),
         encoding=sys.stdout.encoding,
-        errors="replace",  # a terminal may lack ×
+        errors=look_alikes.ERRORS,
         line_buffering=sys.stdout.isatty(),
     )
 

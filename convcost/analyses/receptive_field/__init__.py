@@ -21,7 +21,7 @@ from convcost.report import Value
 
 def find_receptive_fields(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
     """The field's values for each node, and for the graph those of its last feature map."""
-    fields = _propagate(graph)
+    fields = find_fields(graph)
     described: dict[int, dict[str, Value]] = {}
     for field in fields:
         if id(field) not in described:
@@ -45,7 +45,7 @@ def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:
     return graph.output
 
 
-def _propagate(graph: Graph) -> list[Field | str]:
+def find_fields(graph: Graph) -> list[Field | str]:
     """One field per node, or the reason why it isn't known."""
     axes = _input_axes(graph)
     fields: list[Field | str] = []

@@ -82,6 +82,15 @@ def _view(boxes: Sequence[AxisField]) -> _Axis:
     return _Axis(widest, first.start if first.span else None, stride)
 
 
+def widest_phase(boxes: Sequence[AxisField]) -> tuple[Positions, ...] | None:
+    """What each box holds along one axis, at the output phase that sees the most; None: all.
+
+    Raises:
+        UnknownFieldError: the boxes' phases can't be set side by side.
+    """
+    return _view(boxes).parts
+
+
 def _reach(parts: Sequence[Positions]) -> tuple[int, int]:
     seen = union(parts)
     return seen.span, count(seen)
