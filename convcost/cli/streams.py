@@ -173,30 +173,7 @@ def progress() -> Iterator[Callable[[str, float | None], None]]:
     if _Quiet.asked or not sys.stderr.isatty():
         yield lambda *_: raise_again()
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from convcost.cli.waiting import bars
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(20),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("starting", total=None)
-
-        def notify(doing: str, share: float | None) -> None:
-            raise_again()
-            total = None if share is None else 1.0
-            bars.update(task, description=doing, total=total, completed=min(share or 0.0, 1.0))
-
+    with bars() as notify:
         yield notify

@@ -15,6 +15,7 @@ from convcost.render.check_table import check_view
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
+from convcost.render.shares import shares, shares_view
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
@@ -50,8 +51,11 @@ class TableView:
         for finding in report.findings:
             where = f"{finding.name}, {finding.variant}"
             yield Text(f"finding: {where}: {finding.message}", style="red")
-        for note in footnotes(report):
-            yield Text(note, style="dim")
+        notes = [Text(note, style="dim") for note in footnotes(report)]
+        yield from notes
+        if report.kind == "profile" and (found := shares(report)):
+            yield from [""] if notes else []
+            yield from shares_view(found, options.max_width)
         for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
             yield _fitting(section, console, options)
