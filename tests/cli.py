@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from convcost.cli import run as run_command_line
 
 COMMAND = (sys.executable, "-m", "convcost")
@@ -115,6 +117,11 @@ def assert_no_fault(ran: Ran) -> None:
     """Neither a traceback nor an error that is convcost's own."""
     assert "Traceback" not in ran.err
     assert "internal error" not in ran.err
+
+
+def widest(text: str) -> int:
+    """Columns of the widest line."""
+    return max(cell_len(line) for line in text.splitlines())
 
 
 def is_printable(text: str) -> bool:

@@ -18,6 +18,8 @@ def command(
     """Writes a first configuration of ``convcost check``: today's costs as limits.
 
     $ convcost init examples/resnet.py configs/vgg16.yaml
+
+    $ convcost init examples/unet.py --config costs.yaml
     """
     from pathlib import Path
 

@@ -142,8 +142,11 @@ def _how_much(step: Step) -> str:
     seen = round(positions * number(step.values["receptive_field_density"]))
     if seen == positions:
         return f"all {positions:,} seen"
-    hole = format_value("receptive_field_largest_hole", step.values["receptive_field_largest_hole"])
-    return f"{seen:,} of {positions:,} seen, largest hole {hole}"
+    words = f"{seen:,} of {positions:,} seen"
+    hole = step.values["receptive_field_largest_hole"]
+    if isinstance(hole.value, tuple) and any(hole.value):
+        words += f", largest hole {format_value('receptive_field_largest_hole', hole)}"
+    return words
 
 
 def _drawing(step: Step, canvas: _Canvas) -> Iterator[Text]:
