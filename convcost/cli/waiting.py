@@ -20,7 +20,7 @@ from rich.text import Text
 from convcost.cli.interrupts import raise_again
 
 
-class _LeftColumn(ProgressColumn):
+class LeftColumn(ProgressColumn):
     """The seconds that are left, once they can be told."""
 
     max_refresh = 0.5
@@ -38,7 +38,7 @@ def bars() -> Iterator[Callable[[str, float | None], None]]:
         TextColumn("{task.description}", markup=False),
         BarColumn(20),
         TimeElapsedColumn(),
-        _LeftColumn(),
+        LeftColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("starting", total=None)
