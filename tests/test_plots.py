@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from convcost.render import render
 from convcost.render.roofline import Bound, Point, Roof, roofline_plot
 from convcost.render.shares import bar, shares, shares_view
+from convcost.render.table import TableView
 from convcost.report import Report, Row, Value
 
 ROOF = Roof(multiplications_per_second=100e9, bytes_per_second=20e9)
@@ -158,3 +159,23 @@ def test_a_bar_is_as_long_as_asked_to_an_eighth(length: float) -> None:
     eighths = sum(" ▏▎▍▌▋▊▉█".index(char) for char in drawn)
     assert abs(eighths - length * 8) <= 0.5
     assert " " not in drawn
+
+
+# tables of many layers in narrow terminals
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [
+        (100, ""),
+        (60, "activation, FLOP per byte, stride"),
+        (45, "activation, FLOP per byte, stride, output, op"),
+    ],
+)
+def test_a_narrow_profile_leaves_columns_out_and_says_which(width: int, left_out: str) -> None:
+    found = profile(*(row(f"stages.{i}.conv", 10**i, 0.125) for i in range(8)), total=11_111_111)
+    told = text([TableView(found)], width)
+    assert max(map(len, told.splitlines())) <= width
+    assert len([line for line in told.splitlines() if line.startswith("stages.")]) == 2 * 8
+    _, _, note = " ".join(told.partition("Where")[0].split()).partition("there is no room: ")
+    assert note == left_out

@@ -16,6 +16,8 @@ WIDEST_BAR, NARROWEST_BAR = 30, 4
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _PERCENT = 8
 """Columns of a blank, a percentage and the gap to the next column."""
+_LEAST = 0.001
+"""Of smaller shares only that they are smaller is told."""
 _STYLES = {"latency": "magenta", "multiplications": "cyan"}
 
 
@@ -78,7 +80,8 @@ def shares_view(found: Sequence[Share], width: int) -> Iterator[Text | Table]:
 
 
 def _cell(part: float, scale: float, style: str) -> Text:
-    return Text.assemble(f"{format_percent(part):>7} ", (bar(part * scale), style))
+    percent = format_percent(part) if part >= _LEAST or not part else f"< {format_percent(_LEAST)}"
+    return Text.assemble(f"{percent:>7} ", (bar(part * scale), style))
 
 
 def bar(length: float) -> str:

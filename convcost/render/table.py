@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from convcost.render.cells import Column
 from convcost.render.check_table import check_view
+from convcost.render.narrow import narrowed
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
@@ -62,13 +63,18 @@ class TableView:
 
 
 def _fitting(section: Section, console: Console, options: ConsoleOptions) -> RenderableType:
-    """One line per row, or details below, or one block per row: the widest form that fits."""
+    """One line per row, or details below, fewer columns, or one block per row: the first to fit."""
     unbounded = options.update(max_width=10_000)
-    for between in (" ", "\n"):
-        table = _table(section, between)
-        if Measurement.get(console, unbounded, table).maximum <= options.max_width:
-            return table
+    for fewer, left_out in narrowed(section):
+        for between in (" ", "\n"):
+            table = _table(fewer, between)
+            if Measurement.get(console, unbounded, table).maximum <= options.max_width:
+                return Group(table, _without(left_out)) if left_out else table
     return _blocks(section)
+
+
+def _without(headers: Sequence[str]) -> Text:
+    return Text(f"left out, for there is no room: {', '.join(headers)}", style="dim")
 
 
 def _table(section: Section, between: str) -> Table:
