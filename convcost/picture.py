@@ -10,7 +10,7 @@ from convcost.report import Value
 Kind = Literal["standard", "grouped", "depthwise", "pointwise"]
 
 
-class Seen(NamedTuple):
+class Raster(NamedTuple):
     """The input positions that one output position sees, inside the span of them all.
 
     ``spans`` has one entry per spatial axis. ``rows`` holds an integer for each position along the
@@ -30,7 +30,7 @@ class Step(NamedTuple):
 
     variants: tuple[str, ...]
     kernel: str
-    seen: Seen | str
+    seen: Raster | str
     values: Mapping[str, Value]
 
 

@@ -1,10 +1,13 @@
-"""Makes docs/cli.md and docs/spec.md from the code; a test holds them against it.
+"""Makes docs/cli.md, docs/spec.md and docs/python.md from the code; a test holds them against it.
 
 python docs/make_reference.py
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
+import convcost
 from convcost.sources.kinds import KINDS
 from convcost.variants import VARIANTS, option_defaults
 
@@ -85,12 +89,84 @@ def _options(defaults: dict[str, object]) -> str:
 
 def cli_page() -> str:
     """The page about the commands."""
-    command = [sys.executable, "-m", "typer", "convcost.cli", "utils", "docs", "--name", "convcost"]
+    app = str(DOCS / "app.py")
+    command = [sys.executable, "-m", "typer", app, "utils", "docs", "--name", "convcost"]
     made = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return MADE + made.stdout.rstrip() + "\n"
+    return MADE + made.stdout.rstrip().replace("&#x27;", "'") + "\n"
 
 
-PAGES = {"cli.md": cli_page, "spec.md": spec_page}
+PYTHON = """\
+# From Python
+
+The commands are thin over these functions. `import convcost` doesn't import torch; what runs or
+reads a model does.
+
+```python
+import convcost
+from torch import nn
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1))
+
+report = convcost.profile(model, input=(1, 3, 32, 32), measure=False)
+assert report.totals["parameters"].value == sum(p.numel() for p in model.parameters())
+assert report.totals["receptive_field"].value == (5, 5)
+print(convcost.render(report, "markdown"))
+
+report = convcost.compare("configs/primer.yaml", variants=["separable"], measure=False)
+standard, separable = report.rows
+assert separable.values["multiplications"].value == 5 * 5 * 3 * (8 * 8) + 256 * 3 * (8 * 8)
+
+light = convcost.rewrite(model, "separable")  # a copy, to run or to train
+assert sum(p.numel() for p in light.parameters()) < sum(p.numel() for p in model.parameters())
+
+try:
+    convcost.compare("nowhere.yaml")
+except convcost.ConvcostError as error:
+    assert error.message == "nowhere.yaml: no such file"
+```
+
+A value's `status` says how sure it is: `exact`, `measured` (with `low`, `high` and `rounds`),
+`lower_bound`, `upper_bound`, or `unavailable` (with its `reason`). What the keys of `values` and
+`totals` mean: [How to read the numbers](reading.md). `report.to_dict()` is what `--format json`
+prints; `convcost schema report` describes it.
+
+{members}
+"""
+
+
+def python_page() -> str:
+    """The page about the public functions and types."""
+    members = "\n\n".join(_member(name) for name in convcost.__all__ if not name.startswith("_"))
+    return MADE + PYTHON.format(members=members)
+
+
+def _member(name: str) -> str:
+    """A function or a class, with its signature or fields as the source has them."""
+    source = inspect.getsource(getattr(convcost, name))
+    (node,) = ast.parse(source).body
+    doc = _prose(inspect.getdoc(getattr(convcost, name)) or "")
+    if isinstance(node, ast.FunctionDef):
+        return f"## `{name}`\n\n```text\n{name}{_call(node)}\n```\n\n{doc}"
+    assert isinstance(node, ast.ClassDef)  # noqa: S101  nothing else is public
+    fields = (part for part in node.body if isinstance(part, ast.AnnAssign))
+    lines = (f"- `{ast.unparse(f.target)}`: `{ast.unparse(f.annotation)}`\n" for f in fields)
+    return f"## `{name}`\n\n{doc}\n\n{''.join(lines)}".rstrip()
+
+
+def _call(node: ast.FunctionDef) -> str:
+    """One parameter a line where a line would be too long."""
+    call, result = ast.unparse(node.args), ast.unparse(node.returns or ast.Constant(value=None))
+    if len(call) + len(result) > 80:
+        parts = re.split(r", (?=\*,|[a-z_]+:)", call)
+        call = "\n" + "".join(f"    {part},\n" for part in parts)
+    return f"({call.replace('=', ' = ')}) -> {result}"
+
+
+def _prose(doc: str) -> str:
+    return doc.replace("``", "`").replace("Raises:\n    ", "Raises: ")
+
+
+PAGES = {"cli.md": cli_page, "spec.md": spec_page, "python.md": python_page}
 
 
 def main() -> None:

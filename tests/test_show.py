@@ -13,10 +13,9 @@ from cli import convcost, fine, refused, widest
 from hypothesis import HealthCheck, given, settings
 from strategies import Limits, draw_conv, draw_pool
 
-from convcost.analyses.receptive_field import find_fields
-from convcost.analyses.receptive_field.seen import seen_positions
+from convcost.analyses.receptive_field import find_rasters
 from convcost.graph import Graph
-from convcost.picture import Seen
+from convcost.picture import Raster
 from convcost.render.marks import Scale, fitting_scale, mark_rows
 
 SHOWN = Path(__file__).parent / "shown"
@@ -67,20 +66,20 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 # what is drawn is what is seen
 
 
-def drawn(graph: Graph) -> Seen:
-    seen = seen_positions(find_fields(graph)[graph.output])
-    assert isinstance(seen, Seen)
+def drawn(graph: Graph) -> Raster:
+    seen = find_rasters(graph)[graph.output]
+    assert isinstance(seen, Raster)
     return seen
 
 
-def as_seen(positions: oracle.SeenPositions) -> Seen:
+def as_seen(positions: oracle.SeenPositions) -> Raster:
     """Positions of two axes as the picture has them."""
     top, left = (min(position[axis] for position in positions) for axis in (0, 1))
     height, width = (oracle.span(oracle.along(positions, axis)) for axis in (0, 1))
     rows = [0] * height
     for y, x in positions:
         rows[y - top] |= 1 << x - left
-    return Seen((height, width), tuple(rows))
+    return Raster((height, width), tuple(rows))
 
 
 @given(strategies.branched((1, 1, 32, 32), Limits(3, 2, 1, 1), (draw_conv, draw_pool)))
@@ -124,7 +123,7 @@ def test_gridding_shows_as_holes_that_other_rates_close(tmp_path: Path) -> None:
 
 
 def test_a_mark_for_several_positions_shows_their_share() -> None:
-    seen = Seen((4, 8), (0b00001111, 0b00000111, 0b00110000, 0))
+    seen = Raster((4, 8), (0b00001111, 0b00000111, 0b00110000, 0))
     texts = [str(line) for line in mark_rows(seen, Scale(2, 1))]
     assert texts == ["█▓··", "··▒·"]
 
@@ -133,7 +132,7 @@ def test_a_mark_is_full_only_where_all_is_seen_and_empty_only_where_nothing_is()
     size = 10
     one, all_but_one = 1, 2**size - 2
     for row, mark in ((0, "·"), (one, "░"), (all_but_one, "▓"), (2**size - 1, "█")):
-        (line,) = mark_rows(Seen((size,), (row,)), Scale(size, 1))
+        (line,) = mark_rows(Raster((size,), (row,)), Scale(size, 1))
         assert str(line) == mark
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from convcost.picture import Seen
+from convcost.picture import Raster
 
 MOST_ROWS = 33
 """A drawing with more lines doesn't fit a screen: a mark then stands for several positions."""
@@ -38,13 +38,13 @@ def fitting_scale(high: int, wide: int, columns: int) -> Scale:
     return Scale(max(ceil(wide / max(1, columns // pitch)), ceil(high / SCALED_ROWS)), pitch)
 
 
-def has_holes(seen: Seen) -> bool:
+def has_holes(seen: Raster) -> bool:
     """Whether a position inside the span isn't seen."""
     full = (1 << seen.spans[-1]) - 1
     return any(row != full for row in seen.rows)
 
 
-def mark_rows(seen: Seen, scale: Scale) -> Iterator[Text]:
+def mark_rows(seen: Raster, scale: Scale) -> Iterator[Text]:
     """The field, a line of marks for each row or for several."""
     for shares in _shares(seen, scale.size):
         line = Text()
@@ -54,7 +54,7 @@ def mark_rows(seen: Seen, scale: Scale) -> Iterator[Text]:
         yield line
 
 
-def _shares(seen: Seen, size: int) -> Iterator[list[float]]:
+def _shares(seen: Raster, size: int) -> Iterator[list[float]]:
     """For each mark the share of its positions that is seen; marks differ by one position."""
     columns = list(pairwise(_cuts(seen.spans[-1], size)))
     for top, bottom in pairwise(_cuts(len(seen.rows), size)):

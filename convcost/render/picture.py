@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convcost.ops import format_shape
-from convcost.picture import Layer, Picture, Seen, Step
+from convcost.picture import Layer, Picture, Raster, Step
 from convcost.render.cells import format_value
 from convcost.render.channel_matrix import channel_matrix
 from convcost.render.marks import SEEN, SHADES, UNSEEN, Scale, fitting_scale, has_holes, mark_rows
@@ -72,8 +72,8 @@ def _canvas(layer: Layer, alike: Sequence[Layer], scale: Scale, width: int) -> _
     return _Canvas(scale, high if each < width else 0, min(wide, each // scale.pitch * scale.size))
 
 
-def _fields(layer: Layer) -> list[Seen]:
-    return [step.seen for step in layer.steps if isinstance(step.seen, Seen)]
+def _fields(layer: Layer) -> list[Raster]:
+    return [step.seen for step in layer.steps if isinstance(step.seen, Raster)]
 
 
 def _width(layer: Layer, width: int) -> int:
@@ -125,7 +125,7 @@ def _scale(layer: Layer, width: int) -> Scale:
 def _caption(layer: Layer, step: Step, scale: Scale) -> Iterator[Text]:
     yield Text.assemble((layer.name, "bold"), ": ", step.kernel)
     yield Text(", ".join(step.variants), style="dim")
-    if not isinstance(step.seen, Seen):
+    if not isinstance(step.seen, Raster):
         yield Text(step.seen)
         return
     words = [f"receptive field {format_shape(step.seen.spans)}: {_how_much(step)}"]
@@ -137,7 +137,7 @@ def _caption(layer: Layer, step: Step, scale: Scale) -> Iterator[Text]:
 
 def _how_much(step: Step) -> str:
     """How many positions of the span are seen."""
-    assert isinstance(step.seen, Seen)  # noqa: S101  the caller's own condition
+    assert isinstance(step.seen, Raster)  # noqa: S101  the caller's own condition
     positions = prod(step.seen.spans)
     seen = round(positions * number(step.values["receptive_field_density"]))
     if seen == positions:
@@ -151,7 +151,7 @@ def _how_much(step: Step) -> str:
 
 def _drawing(step: Step, canvas: _Canvas) -> Iterator[Text]:
     """The field in the middle of its canvas."""
-    if not isinstance(step.seen, Seen):
+    if not isinstance(step.seen, Raster):
         return
     size, pitch = canvas.scale
     for _ in range(max(0, canvas.height - len(step.seen.rows)) // 2 // size):

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from convcost.analyses.receptive_field import find_fields
-from convcost.analyses.receptive_field.describe import describe
-from convcost.analyses.receptive_field.seen import seen_positions
+from convcost.analyses.receptive_field import find_rasters, find_receptive_fields
 from convcost.errors import ConvcostError, show_value
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Input, Pool, Sizes, format_shape
-from convcost.picture import Channels, Kind, Layer, Picture, Seen, Step
+from convcost.picture import Channels, Kind, Layer, Picture, Raster, Step
 from convcost.report import Value
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
@@ -31,7 +29,7 @@ class _Side(NamedTuple):
     """A variant's graph with what each node sees."""
 
     graph: Graph
-    seen: Sequence[Seen | str]
+    seen: Sequence[Raster | str]
     values: Sequence[Mapping[str, Value]]
     indexes: Mapping[str, int]
 
@@ -98,11 +96,9 @@ def _model_graphs(
 
 
 def _side(graph: Graph) -> _Side:
-    fields = find_fields(graph)
-    known = {id(field): (seen_positions(field), describe(field)) for field in fields}
-    seen, values = zip(*(known[id(field)] for field in fields), strict=True)
+    values, _ = find_receptive_fields(graph)
     indexes = {node.name: index for index, node in enumerate(graph.nodes)}
-    return _Side(graph, seen, values, indexes)
+    return _Side(graph, find_rasters(graph), values, indexes)
 
 
 def _named(side: _Side, globs: Sequence[str]) -> list[str]:
@@ -147,13 +143,13 @@ def _some(names: Sequence[str], sides: Iterable[_Side]) -> list[str]:
     return [name for name in names if name in {*chosen, *others[:1]}]
 
 
-def _is_drawable(seen: Seen | str) -> bool:
-    return isinstance(seen, Seen)
+def _is_drawable(seen: Raster | str) -> bool:
+    return isinstance(seen, Raster)
 
 
 def _steps(name: str, sides: Mapping[str, _Side]) -> Iterator[Step]:
     """The layer in each variant; those that see the same are one."""
-    merged: dict[Seen | str, Step] = {}
+    merged: dict[Raster | str, Step] = {}
     for variant, side in sides.items():
         index = side.find(name)
         if index is None:

@@ -69,6 +69,15 @@ def _bounded(found: dict[str, Value], field: Field) -> dict[str, Value]:
     return {**unknown, "receptive_field": span}
 
 
+def widest(boxes: Sequence[AxisField]) -> tuple[Positions, ...] | None:
+    """One axis of each box at the output phase that sees the most; None where it is global.
+
+    Raises:
+        UnknownFieldError: branches of different effective strides are joined.
+    """
+    return _view(boxes).parts
+
+
 def _view(boxes: Sequence[AxisField]) -> _Axis:
     stride = next((_number(box.jump, box.period) for box in boxes if box.jump), None)
     if any(box.phases is None for box in boxes):
@@ -80,15 +89,6 @@ def _view(boxes: Sequence[AxisField]) -> _Axis:
     widest = max(phases, key=_reach)
     first = union(phases[0])
     return _Axis(widest, first.start if first.span else None, stride)
-
-
-def widest_phase(boxes: Sequence[AxisField]) -> tuple[Positions, ...] | None:
-    """What each box holds along one axis, at the output phase that sees the most; None: all.
-
-    Raises:
-        UnknownFieldError: the boxes' phases can't be set side by side.
-    """
-    return _view(boxes).parts
 
 
 def _reach(parts: Sequence[Positions]) -> tuple[int, int]:

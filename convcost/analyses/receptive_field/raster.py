@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
-from convcost.analyses.receptive_field.describe import widest_phase
+from convcost.analyses.receptive_field.describe import widest
 from convcost.analyses.receptive_field.field import Field
 from convcost.analyses.receptive_field.positions import Positions, UnknownFieldError, bits, union
-from convcost.picture import Seen
+from convcost.picture import Raster
 
 MAX_DRAWN = 8192
 """Positions along an axis: no screen shows more."""
 
 
-def seen_positions(field: Field | str) -> Seen | str:
+def rasterise(field: Field | str) -> Raster | str:
     """What one output position sees, at the phase that sees the most; else why it isn't drawn."""
     if isinstance(field, str):
         return field
     if field.bounds:
         return f"not known exactly: {'; '.join(dict.fromkeys(field.bounds.values()))}"
     try:
-        axes = [widest_phase(boxes) for boxes in zip(*field.boxes, strict=True)]
+        axes = [widest(boxes) for boxes in zip(*field.boxes, strict=True)]
     except UnknownFieldError as error:
         return str(error)
     sets = [axis for axis in axes if axis is not None]
@@ -30,13 +31,13 @@ def seen_positions(field: Field | str) -> Seen | str:
     return _drawable([box for box in zip(*sets, strict=True) if all(part.span for part in box)])
 
 
-def _drawable(boxes: Sequence[Sequence[Positions]]) -> Seen | str:
+def _drawable(boxes: Sequence[Sequence[Positions]]) -> Raster | str:
     spans = tuple(union(parts).span for parts in zip(*boxes, strict=True))
     if not spans:
         return "sees no position of the input"
     if max(spans) > MAX_DRAWN:
         return f"spans more than {MAX_DRAWN:,} positions"
-    return Seen(spans, _rows(boxes))
+    return Raster(spans, _rows(boxes))
 
 
 def _rows(boxes: Sequence[Sequence[Positions]]) -> tuple[int, ...]:
@@ -45,10 +46,15 @@ def _rows(boxes: Sequence[Sequence[Positions]]) -> tuple[int, ...]:
     if len(boxes[0]) == 1:
         return (_merged(across),)
     down = _masks([box[-2] for box in boxes])
-    height = max(mask.bit_length() for mask in down)
-    return tuple(
-        _merged([a for a, d in zip(across, down, strict=True) if d >> y & 1]) for y in range(height)
-    )
+    # rows that the same boxes cover are one integer
+    rows: dict[tuple[bool, ...], int] = {}
+    found = []
+    for y in range(max(mask.bit_length() for mask in down)):
+        covers = tuple(bool(mask >> y & 1) for mask in down)
+        if covers not in rows:
+            rows[covers] = _merged(list(compress(across, covers)))
+        found.append(rows[covers])
+    return tuple(found)
 
 
 def _masks(parts: Sequence[Positions]) -> list[int]:
