@@ -12,14 +12,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-from pydantic.fields import FieldInfo
+from typing import Any
 
 import convcost
 from convcost.sources.kinds import KINDS
 from convcost.variants import VARIANTS, option_defaults
+from convcost.workflows.schemas import SCHEMAS
 
 DOCS = Path(__file__).parent
+Schema = dict[str, Any]
 MADE = "<!-- made by docs/make_reference.py -->\n\n"
 
 SPEC = """\
@@ -37,6 +38,8 @@ each with its line. `convcost schema spec` prints its JSON Schema.
 | `layers` | the layers, in order |
 | `variants` | what `compare` compares; else all: {variants} |
 
+## Layers
+
 A layer has exactly one kind, and may have:
 
 | key | is |
@@ -50,9 +53,9 @@ one number for all axes or a list with one per axis. `padding` is a number, one 
 `[before, after]` pair per axis, `valid` (none) or `same` (output `ceil(n / stride)`, the odd extra
 one after). `rate` is another name of `dilation`.
 
-| kind | settings |
-| --- | --- |
 {kinds}
+
+## Variants
 
 A variant is its name, or its name with options: `separable`, `{{atrous: {{rate: 2}}}}`,
 `{{atrous: {{rate: [2, 4]}}}}` (per axis); at the prompt `--variant atrous:rate=2x4`.
@@ -60,27 +63,78 @@ A variant is its name, or its name with options: `separable`, `{{atrous: {{rate:
 | variant | options |
 | --- | --- |
 {options}
+
+# Configurations of checks
+
+`convcost check` reads `convcost.yaml`; [Cost checks in CI](ci.md) tells what the keys do, and
+`convcost schema check` prints the JSON Schema. A limit has at least one bound, and may have a
+`level`.
+
+| metric | keys of a limit | of layers too |
+| --- | --- | --- |
+{limits}
 """
 
 
 def spec_page() -> str:
-    """The page about layer specs."""
+    """The page about YAML, from the schemas that editors get."""
     options = (f"| `{name}` | {_options(option_defaults(name))} |" for name in VARIANTS)
-    kinds = (f"| `{name}` | {', '.join(_settings(name)) or '–'} |" for name in KINDS)
     return MADE + SPEC.format(
-        variants=", ".join(VARIANTS), kinds="\n".join(kinds), options="\n".join(options)
+        variants=", ".join(VARIANTS),
+        kinds="\n\n".join(_kinds(SCHEMAS["spec"]())),
+        options="\n".join(options),
+        limits="\n".join(_limits(SCHEMAS["check"]())),
     )
 
 
-def _settings(kind: str) -> Iterator[str]:
-    for name, field in KINDS[kind].settings.model_fields.items():
-        yield f"`{name}`{_default(field)}"
+def _kinds(schema: Schema) -> Iterator[str]:
+    """A section for each kind that has settings; the others in one line."""
+    bare = []
+    for kind, reference in schema["$defs"]["Layer"]["properties"].items():
+        if kind not in KINDS:
+            continue
+        settings = schema["$defs"][reference["$ref"].rpartition("/")[2]]
+        if not settings.get("properties"):
+            bare.append(f"`{kind}: {{}}`")
+            continue
+        head = "| setting | value | default |\n| --- | --- | --- |\n"
+        needed = settings.get("required", ())
+        rows = (
+            f"| `{name}` | {_value(value)} | {_default(value, name in needed)} |"
+            for name, value in settings["properties"].items()
+        )
+        yield f"### `{kind}`\n\n{_prose(settings['description'])}\n\n{head}" + "\n".join(rows)
+    yield f"### Without settings\n\n{', '.join(bare)}"
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return " (needed)"
-    return "" if field.default is None else f" = {str(field.default).lower()}"
+def _value(schema: Schema) -> str:
+    """What a setting may be, in words."""
+    if "anyOf" in schema:
+        forms = [form for form in schema["anyOf"] if form.get("type") != "null"]
+        return " or ".join(dict.fromkeys(map(_value, forms)))
+    if "enum" in schema:
+        return ", ".join(f"`{word}`" for word in schema["enum"])
+    if schema["type"] == "array":
+        if schema.get("minItems") == schema.get("maxItems") == 2:
+            return "`[before, after]`"
+        return f"{_value(schema['items'])} per axis"
+    least = f" from {schema['minimum']}" if "minimum" in schema else ""
+    return {"integer": f"a number{least}", "boolean": "`true` or `false`"}[schema["type"]]
+
+
+def _default(schema: Schema, needed: bool) -> str:  # noqa: FBT001  one of two words
+    if needed:
+        return "needed"
+    return "–" if schema["default"] is None else f"`{str(schema['default']).lower()}`"
+
+
+def _limits(schema: Schema) -> Iterator[str]:
+    limits = schema["properties"]["checks"]["items"]["properties"]["limits"]["properties"]
+    layers = limits["layers"]["additionalProperties"]["properties"]
+    for metric, limit in limits.items():
+        if metric != "layers":
+            keys = ", ".join(f"`{key}`" for key in limit["properties"] if key != "level")
+            yield f"| `{metric}` | {keys} | {'yes' if metric in layers else '–'} |"
 
 
 def _options(defaults: dict[str, object]) -> str:

@@ -59,9 +59,8 @@ def python_blocks(page: Path) -> list[str]:
 
 
 def with_python() -> Iterator[Path]:
-    # what a user's test or a fragment of a model says can't run alone
-    fragments = {"ci.md", "rewriting.md", "README.md"}
-    return (page for page in PAGES if python_blocks(page) and page.name not in fragments)
+    # the test of a user in ci.md runs in tests/test_plugins.py
+    return (page for page in PAGES if python_blocks(page) and page.name != "ci.md")
 
 
 @pytest.mark.parametrize("page", list(with_python()), ids=named)
@@ -77,6 +76,60 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def shell_lines(page: Path) -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("convcost ")]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A user's repository with what the pages name."""
+    for name in ("configs", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "models").mkdir()
+    for name in ("model.py", "models/mobile.py"):
+        (tmp_path / name).write_text(MODEL)
+    for line in (
+        "git init -q -b main",
+        "git add models",
+        "git -c user.name=a -c user.email=a@example.org commit -qm a",
+        "git update-ref refs/remotes/origin/main main",
+    ):
+        subprocess.run(line.split(), cwd=tmp_path, check=True)
+    return tmp_path
+
+
+MODEL = """
+from torch import nn
+
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
+"""
+HAS_TORCHVISION = importlib.util.find_spec("torchvision") is not None
+
+
+# those of the README run in tests/test_docs.py
+@pytest.mark.parametrize("page", [p for p in PAGES[1:] if shell_lines(p)], ids=named)
+def test_the_shell_lines_of_a_page_run(page: Path, project: Path) -> None:
+    for line in shell_lines(page):
+        if "torchvision" in line and not HAS_TORCHVISION:
+            continue
+        measures = line.startswith("convcost compare") and "--no-measure" not in line
+        command, _, _ = line.partition("  #")
+        ran = subprocess.run(
+            f"{sys.executable} -m {command}{' --seconds 0.1' if measures else ''}",
+            shell=True,
+            cwd=project,
+            env=environment({"PYTHONPATH": str(ROOT)}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, (line, ran.stderr)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from convcost.render import render
-from convcost.render.roofline import Bound, Point, Roof, roofline_plot
+from convcost.render.roofline import Bound, Point, Roof, roofline_of, roofline_plot
 from convcost.render.shares import bar, shares, shares_view
 from convcost.render.table import TableView
 from convcost.report import Report, Row, Value
@@ -95,6 +95,35 @@ def test_no_line_of_a_plot_is_wider_than_asked_and_each_kind_is_counted(
     for bound in bounds:
         count = sum(point.bound == bound for point in points)
         assert any(f"bound by {bound}: {count}" in str(line) for line in lines) == bool(count)
+
+
+def bounded(name: str, multiplications: int, latency: float, bound: str) -> Row:
+    """A row on a machine of ``ROOF``, which moves 1,000 bytes."""
+    values = {
+        "multiplications": Value("exact", multiplications),
+        "bytes_moved": Value("exact", 1000),
+        "arithmetic_intensity": Value("exact", 2 * multiplications / 1000),
+        "latency": Value("measured", latency),
+        "compute_latency": Value("measured", multiplications / 100e9),
+        "memory_latency": Value("measured", 1000 / 20e9),
+        "bound": Value("measured", bound),
+    }
+    return Row(name, "standard", "conv", name, (1, 8), values)
+
+
+def test_a_profile_that_knows_its_ceilings_ends_in_a_roofline() -> None:
+    rows = (bounded("relu", 0, 1e-7, "memory"), bounded("conv", 20_000, 5e-7, "compute"))
+    found = roofline_of(profile(*rows, total=20_000))
+    assert found is not None
+    points, roof = found
+    assert points == [Point(40.0, 20_000 / 5e-7, "compute")]
+    assert roof == pytest.approx(ROOF)
+    assert "● bound by compute: 1" in render(profile(*rows, total=20_000), "table")
+
+
+def test_a_profile_without_ceilings_has_no_roofline() -> None:
+    assert roofline_of(MEASURED) is None
+    assert "the roof:" not in render(MEASURED, "table")
 
 
 # shares

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from rich.text import Text
 
+from convcost.report import Report, Row, number
 from convcost.units import format_count, format_digits
 
 Bound = Literal["compute", "memory", "overhead"]
@@ -146,3 +147,32 @@ def _legend(points: Sequence[Point], roof: Roof) -> Iterator[Text]:
         f"which meet at {format_digits(roof.ridge)} FLOP per byte",
         style="dim",
     )
+
+
+def roofline_of(report: Report) -> tuple[list[Point], Roof] | None:
+    """A measured profile's rows and the ceilings that they were held against; None without them."""
+    rows = [row for row in report.rows if _known(row, "bound", "latency", "compute_latency")]
+    working = [row for row in rows if _of(row, "multiplications") and _of(row, "latency")]
+    if not working:
+        return None
+    first = working[0]
+    roof = Roof(
+        _of(first, "multiplications") / _of(first, "compute_latency"),
+        _of(first, "bytes_moved") / _of(first, "memory_latency"),
+    )
+    return [_point(row) for row in working], roof
+
+
+def _known(row: Row, *keys: str) -> bool:
+    values = (row.values.get(key) for key in keys)
+    return all(value is not None and value.value is not None for value in values)
+
+
+def _of(row: Row, key: str) -> float:
+    return number(row.values[key])
+
+
+def _point(row: Row) -> Point:
+    bound = next(name for name in _MARKS if name == row.values["bound"].value)
+    rate = _of(row, "multiplications") / _of(row, "latency")
+    return Point(_of(row, "arithmetic_intensity"), rate, bound)

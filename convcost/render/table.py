@@ -14,6 +14,7 @@ from convcost.render.cells import Column
 from convcost.render.check_table import check_view
 from convcost.render.narrow import narrowed
 from convcost.render.notes import footnotes
+from convcost.render.roofline import roofline_of, roofline_plot
 from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
 from convcost.render.shares import shares, shares_view
@@ -57,6 +58,9 @@ class TableView:
         if report.kind == "profile" and (found := shares(report)):
             yield from [""] if notes else []
             yield from shares_view(found, options.max_width)
+        if report.kind == "profile" and (roofline := roofline_of(report)):
+            yield ""
+            yield from roofline_plot(*roofline, options.max_width)
         for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
             yield _fitting(section, console, options)
