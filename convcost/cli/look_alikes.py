@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-
 LOOK_ALIKES = str.maketrans(
     {
         **dict(zip("■·░▒▓█", "#.:+*#", strict=True)),
@@ -17,15 +15,10 @@ LOOK_ALIKES = str.maketrans(
         "Δ": "change ",
     }
 )
-ERRORS = "convcost_look_alikes"
 
 
-def register() -> None:
-    """Makes ``errors=ERRORS`` write look-alikes, and ``?`` for all that has none."""
-    codecs.register_error(ERRORS, _replace)
-
-
-def _replace(error: UnicodeError) -> tuple[str, int]:
+def replace(error: UnicodeError) -> tuple[str, int]:
+    """An error handler of ``codecs``: look-alikes, and ``?`` for all that has none."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end].translate(LOOK_ALIKES)

@@ -22,8 +22,7 @@ MOST_BLOCKS = 6
 
 
 def narrowed(section: Section) -> Iterator[tuple[Section, tuple[str, ...]]]:
-    """The section, then with fewer and fewer columns, and which are left out."""
-    yield section, ()
+    """The section with fewer and fewer columns, and which are left out."""
     present = {column.header for column in section.columns}
     out: tuple[str, ...] = ()
     for header in _DISPENSABLE if len(section.rows) > MOST_BLOCKS else ():

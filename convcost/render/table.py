@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
@@ -12,12 +12,9 @@ from rich.text import Text
 
 from convcost.render.cells import Column
 from convcost.render.check_table import check_view
-from convcost.render.narrow import narrowed
 from convcost.render.notes import footnotes
-from convcost.render.roofline import roofline_of, roofline_plot
 from convcost.render.sections import Section, main_section, more_sections, title
 from convcost.render.sentences import sentences
-from convcost.render.shares import shares, shares_view
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
@@ -55,30 +52,46 @@ class TableView:
             yield Text(f"finding: {where}: {finding.message}", style="red")
         notes = [Text(note, style="dim") for note in footnotes(report)]
         yield from notes
-        if report.kind == "profile" and (found := shares(report)):
+        if report.kind == "profile":
             yield from [""] if notes else []
-            yield from shares_view(found, options.max_width)
-        if report.kind == "profile" and (roofline := roofline_of(report)):
-            yield ""
-            yield from roofline_plot(*roofline, options.max_width)
+            yield from _plots(report, options.max_width)
         for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
             yield _fitting(section, console, options)
 
 
+def _plots(report: Report, width: int) -> Iterator[RenderableType]:
+    """Where a profile's time goes, and how near to the machine's ceilings it comes."""
+    from convcost.render.roofline import roofline_of, roofline_plot  # noqa: PLC0415  profiles only
+    from convcost.render.shares import shares, shares_view  # noqa: PLC0415  the same
+
+    if found := shares(report):
+        yield from shares_view(found, width)
+    if roofline := roofline_of(report):
+        yield ""
+        yield from roofline_plot(*roofline, width)
+
+
 def _fitting(section: Section, console: Console, options: ConsoleOptions) -> RenderableType:
     """One line per row, or details below, fewer columns, or one block per row: the first to fit."""
-    unbounded = options.update(max_width=10_000)
+    if table := _one_table(section, console, options):
+        return table
+    from convcost.render.narrow import narrowed  # noqa: PLC0415  where there is no room
+
     for fewer, left_out in narrowed(section):
-        for between in (" ", "\n"):
-            table = _table(fewer, between)
-            if Measurement.get(console, unbounded, table).maximum <= options.max_width:
-                return Group(table, _without(left_out)) if left_out else table
+        if table := _one_table(fewer, console, options):
+            note = f"left out, for there is no room: {', '.join(left_out)}"
+            return Group(table, Text(note, style="dim"))
     return _blocks(section)
 
 
-def _without(headers: Sequence[str]) -> Text:
-    return Text(f"left out, for there is no room: {', '.join(headers)}", style="dim")
+def _one_table(section: Section, console: Console, options: ConsoleOptions) -> Table | None:
+    unbounded = options.update(max_width=10_000)
+    for between in (" ", "\n"):
+        table = _table(section, between)
+        if Measurement.get(console, unbounded, table).maximum <= options.max_width:
+            return table
+    return None
 
 
 def _table(section: Section, between: str) -> Table:
