@@ -119,6 +119,18 @@ def test_gridding_shows_as_holes_that_other_rates_close(tmp_path: Path) -> None:
     assert "receptive field 13×13: all 169 seen" in fine("show", spec)
 
 
+def test_what_is_too_wide_is_told_and_not_drawn(tmp_path: Path) -> None:
+    spec = tmp_path / "wide.yaml"
+    spec.write_text(
+        "{version: 1, name: wide, input: [2, 40000], variants: [standard, atrous], layers: ["
+        "{conv: {out_channels: 2, kernel_size: 9000}}]}"
+    )
+    told = fine("show", spec)
+    assert "receptive field 9000: too wide to draw " in told
+    assert "receptive field 17999: too wide to draw" in told
+    assert "a hole" not in told
+
+
 # marks that stand for several positions
 
 

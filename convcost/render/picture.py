@@ -161,10 +161,12 @@ def _drawing(step: Step, canvas: _Canvas) -> Iterator[Text]:
 
 
 def _legend(picture: Picture, scales: Sequence[Scale]) -> Iterator[Text]:
+    pairs = zip(picture.layers, scales, strict=True)
+    sizes = {scale.size for layer, scale in pairs if _fields(layer)}
     words = []
-    if any(scale.size == 1 for scale in scales):
+    if 1 in sizes:
         words.append(f"{SEEN} a position that is seen, {UNSEEN} one that is not: a hole")
-    if any(scale.size > 1 for scale in scales):
+    if sizes - {1}:
         words.append(f"{SHADES[1:]} few, half, most, all of a mark's positions are seen")
     if len(picture.input) > 4:
         words.append("the first of the three axes is not drawn")

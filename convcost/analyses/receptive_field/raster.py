@@ -8,6 +8,7 @@ from itertools import compress
 from convcost.analyses.receptive_field.describe import widest
 from convcost.analyses.receptive_field.field import Field
 from convcost.analyses.receptive_field.positions import Positions, UnknownFieldError, bits, union
+from convcost.ops import format_shape
 from convcost.picture import Raster
 
 MAX_DRAWN = 8192
@@ -36,7 +37,7 @@ def _drawable(boxes: Sequence[Sequence[Positions]]) -> Raster | str:
     if not spans:
         return "sees no position of the input"
     if max(spans) > MAX_DRAWN:
-        return f"spans more than {MAX_DRAWN:,} positions"
+        return f"receptive field {format_shape(spans)}: too wide to draw"
     return Raster(spans, _rows(boxes))
 
 
