@@ -158,6 +158,20 @@ def test_every_page_is_in_the_index() -> None:
     assert {name for name in pages if f"({name})" not in index} == set()
 
 
+OTHER_WORDS = (
+    *("rate", "atrous", "depthwise", "pointwise", "separable", "dense", "variant", "baseline"),
+    *("depth_multiplier", "atrous_separable", "limit", "finding", "flops", "output stride"),
+    "effective kernel size",
+)
+
+
+@pytest.mark.parametrize("word", OTHER_WORDS)
+def test_every_word_of_the_field_has_its_row(word: str) -> None:
+    told = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
+    words = re.findall(r"^\| (.*?) \|", told, re.MULTILINE)
+    assert any(word in row.replace("`", "").split(", ") for row in words)
+
+
 def test_every_word_of_a_report_is_explained() -> None:
     told = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
     assert [key for key in METRICS if f"`{key}`" not in told] == []
