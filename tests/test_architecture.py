@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "convcost"
 
 LAYERS = (
-    {"errors", "units", "ops", "graph", "report", "_version"},
+    {"errors", "units", "ops", "graph", "report", "picture", "_version"},
     {"sources", "variants", "analyses", "measure", "render"},
     {"workflows"},
     {"cli", "pytest_plugin"},
@@ -49,6 +49,7 @@ CORE_BELOW = {
     "ops": {"errors"},
     "graph": {"ops"},
     "report": {"errors"},
+    "picture": {"report"},
 }
 
 
@@ -119,6 +120,7 @@ TORCH_FREE = {
     "help": "main(['--help'])",
     "compare --help": "main(['compare', '--help'])",
     "compare": "main(['compare', '--no-measure', '--per-layer'])",
+    "show": "main(['show'])",
     "check --help": "main(['check', '--help'])",
     "pytest plugin": "import convcost.pytest_plugin",
     "schema": "main(['schema', 'report'])",

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import COMMAND, assert_no_fault, convcost, environment, fine, is_printable
-from rich.cells import cell_len
+from cli import COMMAND, assert_no_fault, convcost, environment, fine, is_printable, widest
 
 from convcost import __version__
 
@@ -46,10 +45,6 @@ def values(found: Any, key: str) -> list[Any]:
 
 def variants(found: Any) -> list[str]:
     return [row["variant"] for row in found["rows"]]
-
-
-def widest(text: str) -> int:
-    return max(cell_len(line) for line in text.splitlines())
 
 
 def spec(folder: Path, text: str) -> Path:

@@ -27,6 +27,9 @@ Output = Annotated[
         help="Also write this file; its suffix tells the format. Repeatable.",
     ),
 ]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show data and errors only: no progress, no notes.")
+]
 _WHERE = "Where and how to measure"
 
 Measure = Annotated[

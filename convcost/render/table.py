@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -55,20 +55,47 @@ class TableView:
         for finding in report.findings:
             where = f"{finding.name}, {finding.variant}"
             yield Text(f"finding: {where}: {finding.message}", style="red")
-        for note in footnotes(report):
-            yield Text(note, style="dim")
+        notes = [Text(note, style="dim") for note in footnotes(report)]
+        yield from notes
+        if report.kind == "profile":
+            yield from [""] if notes else []
+            yield from _plots(report, options.max_width)
         for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
             yield _fitting(section, options.max_width)
 
 
+def _plots(report: Report, width: int) -> Iterator[RenderableType]:
+    """Where a profile's time goes, and how near to the machine's ceilings it comes."""
+    from convcost.render.roofline import roofline_of, roofline_plot  # noqa: PLC0415  profiles only
+    from convcost.render.shares import shares, shares_view  # noqa: PLC0415  the same
+
+    if found := shares(report):
+        yield from shares_view(found, width)
+    if roofline := roofline_of(report):
+        yield ""
+        yield from roofline_plot(*roofline, width)
+
+
 def _fitting(section: Section, width: int) -> RenderableType:
-    """One line per row, or details below, or one block per row: the widest form that fits."""
+    """One line per row, or details below, fewer columns, or one block per row: the first to fit."""
+    if table := _one_table(section, width):
+        return table
+    from convcost.render.narrow import narrowed  # noqa: PLC0415  where there is no room
+
+    for fewer, left_out in narrowed(section):
+        if table := _one_table(fewer, width):
+            note = f"left out, for there is no room: {', '.join(left_out)}"
+            return Group(table, Text(note, style="dim"))
+    return _blocks(section)
+
+
+def _one_table(section: Section, width: int) -> Table | None:
     for gap, between in ((2, " "), (1, "\n")):
         table = _table(section, gap, between)
         if _width(table, gap) <= width:
             return table
-    return _blocks(section)
+    return None
 
 
 def _width(table: Table, gap: int) -> int:

@@ -145,8 +145,8 @@ def _count(config: Checks, sides: Sides, notify: Notify) -> _Costs:
     mine: dict[str, Sizes] = {}
     bases: dict[str, Sizes] = {}
     notices: list[str] = []
-    for check in config.checks:
-        notify(f"counting {check.name}", None)
+    for number, check in enumerate(config.checks):
+        notify(f"counting, {check.name}", number / len(config.checks))
         report, base = sides.count(check.source, check.inputs)
         mine[check.name] = sizes_of(report)
         notices += (f"{check.name}: {_said_here(notice)}" for notice in report.notices)

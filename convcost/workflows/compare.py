@@ -50,13 +50,13 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
     Raises:
         ConvcostError: the source has mistakes, or it can't run as asked.
     """
-    if _is_model(request.source):
+    if is_model(request.source):
         from convcost.workflows.compare_model import compare_model  # noqa: PLC0415  models only
 
         return compare_model(request, notify)
-    _need_spec_request(request)
+    need_spec_request(request)
     itemsize = ITEMSIZES[request.settings.dtype]
-    spec = load_spec(_path(request.source), request.batch, itemsize, parse_variant)
+    spec = load_spec(spec_path(request.source), request.batch, itemsize, parse_variant)
     variants = request.variants or spec.variants or tuple(map(parse_variant, VARIANTS))
     chosen = eligible(spec.graph, request.only, request.keep)
     graphs = {str(STANDARD): spec.graph}
@@ -81,11 +81,17 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
     )
 
 
-def _is_model(source: str | None) -> bool:
+def is_model(source: str | None) -> bool:
+    """Whether a source is a model, else a layer spec."""
     return source is not None and (source.endswith((".py", ".pt2")) or ":" in source)
 
 
-def _need_spec_request(request: CompareRequest) -> None:
+def need_spec_request(request: CompareRequest) -> None:
+    """Refuses what only a model can have.
+
+    Raises:
+        ConvcostError: ``request`` asks for it.
+    """
     if request.arguments or request.inputs:
         raise ConvcostError(
             "--set and --input are for models", "a spec says its input itself, and has no arguments"
@@ -98,7 +104,12 @@ def _need_spec_request(request: CompareRequest) -> None:
             )
 
 
-def _path(source: str | None) -> str:
+def spec_path(source: str | None) -> str:
+    """The file of a layer spec; that of the shipped one for None.
+
+    Raises:
+        ConvcostError: it isn't a spec's name.
+    """
     if source is None:
         return str(Path(__file__).parents[1] / SHIPPED_SPEC)
     if not source.endswith((".yaml", ".yml")):

@@ -55,6 +55,8 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
         raise ConvcostError("--batch is for specs", "a model's input has its batch: use --input")
     compared = _compared(request, notify)
     outcome = _measure(compared, request, notify) if request.measure else None
+    if outcome is not None and any(map(is_dense, compared.alternatives)):
+        notify("comparing outputs with the original", None)
     rows = tuple(_rows(compared, outcome, request))
     reference, *others = compared.alternatives
     return Report(

@@ -196,6 +196,8 @@ def _run(
     from convcost.sources.module_state import ModuleState  # noqa: PLC0415
 
     with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr):
+        if request.verify:
+            notify("counting with fvcore and FlopCounterMode", None)
         counts = verification(loaded, graph, costs) if request.verify else ()
         measured = _measure(loaded, graph, request.settings, notify) if request.measure else None
     return measured, counts

@@ -83,6 +83,15 @@ def _bounded(found: dict[str, Value], field: Field) -> dict[str, Value]:
     return {**unknown, "receptive_field": span}
 
 
+def widest(boxes: Sequence[AxisField]) -> tuple[Positions, ...] | None:
+    """One axis of each box at the output phase that sees the most; None where it is global.
+
+    Raises:
+        UnknownFieldError: branches of different effective strides are joined.
+    """
+    return _view(boxes).parts
+
+
 def _view(boxes: Sequence[AxisField]) -> _Axis:
     stride = next((_number(box.jump, box.period) for box in boxes if box.jump), None)
     if any(box.phases is None for box in boxes):
