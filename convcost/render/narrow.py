@@ -17,7 +17,7 @@ _DISPENSABLE = (
     METRICS["receptive_field"].label,
 )
 """Headers of a layer's columns, in the order in which they are left out."""
-MOST_BLOCKS = 6
+MOST_BLOCKS = 4
 """More rows than this are easier to read with fewer columns than as blocks of lines."""
 
 
