@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+# imported here, for a package's first import takes the place of the function of its name
+import convcost.measure  # noqa: F401  for that alone
 from convcost._version import __version__
 from convcost.errors import ConvcostError
-
-# imported here and not in render(): it would put the package of that name in the function's place
 from convcost.render import render as _render
 from convcost.report import Finding, Report, Row, Value
 

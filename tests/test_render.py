@@ -91,7 +91,7 @@ of standard's time): this run could only have seen a change of 10 % or more.
 separable: on paper 22.8× fewer multiplications (54.0 k for 1.23 M); here 1.22× slower (1.20× to 1.24× of standard's
 time); the saving on paper does not arrive.
 finding: primer, separable: an <odd> | count
-A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds, 99 % intervals in brackets
+A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds with warm caches, 99 % intervals in brackets
 ✓ fvcore counts the same
 ≠ atrous:rate=2: fvcore counts 0 for string padding
 """  # noqa: E501  as wide as it is printed
@@ -112,7 +112,7 @@ or more.
 (1.20× to 1.24× of standard's time); the saving on paper does not arrive.
 - **finding**: primer, separable: an \\<odd\\> \\| count
 
-A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds, 99 % intervals in brackets
+A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds with warm caches, 99 % intervals in brackets
 
 ✓ fvcore counts the same
 
