@@ -76,6 +76,15 @@ METRICS: dict[str, Metric] = {
         Metric("multiplications_per_second", "multiplications", "rate", lower_is_better=False),
         Metric("bytes_per_second", "memory", "bandwidth", lower_is_better=False),
         Metric("smallest_latency", "smallest convolution", "seconds"),
+        Metric("verdict_first", "verdict at the first", "word"),
+        Metric("verdict_last", "verdict at the last", "word"),
+        Metric("crossover_after", "crossover after", "count"),
+        Metric("crossover_until", "crossover until", "count"),
+        Metric("command", "made by", "word"),
+        Metric("spec", "spec", "word"),
+        Metric("candidates", "candidates", "count"),
+        Metric("dominated", "dominated", "count"),
+        Metric("search_time", "search", "seconds"),
         Metric("ridge_intensity", "bound by compute from", "intensity"),
     )
 }
@@ -227,7 +236,7 @@ class Report(NamedTuple):
     ``limits`` are a check's, in the configuration's order; ``base_totals`` belong to a ``diff``.
     """
 
-    kind: Literal["compare", "profile", "check", "diff", "machine"]
+    kind: Literal["compare", "profile", "check", "diff", "machine", "suggest", "crossover"]
     source: str
     input: tuple[tuple[int, ...], ...]
     environment: Mapping[str, str | int | float | bool | None]

@@ -33,6 +33,8 @@ COMMANDS = (
     "show",
     "profile",
     "rewrite",
+    "suggest",
+    "crossover",
     "check",
     "init",
     "diff",

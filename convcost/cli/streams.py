@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.cli.interrupts import raise_again
 from convcost.errors import ConvcostError, printable
-from convcost.render import CHECK_FORMATS, FORMATS, format_of, formats_of, render
+from convcost.render import CHECK_FORMATS, FORMATS, SUGGEST_FORMATS, format_of, formats_of, render
 from convcost.report import Report
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ def parse_copies(texts: Sequence[str], kind: str = "") -> list[Copy]:
 
 def _parse_copy(text: str, kind: str) -> Copy:
     head, colon, rest = text.partition(":")
-    is_named = colon and head in (*FORMATS, *CHECK_FORMATS)
+    is_named = colon and head in (*FORMATS, *CHECK_FORMATS, *SUGGEST_FORMATS)
     name, file = (head, rest) if is_named else (format_of(text), text)
     if name not in formats_of(kind):
-        raise ConvcostError(f"--output {text}: {name} is a format of convcost check only")
+        owner = "suggest" if name in SUGGEST_FORMATS else "check"
+        raise ConvcostError(f"--output {text}: {name} is a format of convcost {owner} only")
     return Copy(name, writable(file, text))
 
 

@@ -73,6 +73,34 @@ def summary_columns(report: Report) -> list[Column]:
     return columns
 
 
+def design_columns(report: Report) -> list[Column]:
+    """The columns of suggested designs: a number for each, and the rest as of variants."""
+    numbers = {row.variant: number for number, row in enumerate(report.rows)}
+    first = Column("design", lambda row: Cell(design_label(numbers[row.variant])), right=False)
+    _, *rest = summary_columns(report)
+    strides = {row.values["effective_stride"].value for row in report.rows}
+    if len(strides) > 1:
+        rest.insert(0, Column("stride", lambda row: Cell(_per_axis("effective_stride", row))))
+    return [first, *rest]
+
+
+def design_label(number: int) -> str:
+    """What a design is called in its table."""
+    return str(number) if number else "as it is"
+
+
+def crossover_columns(report: Report) -> list[Column]:
+    """The columns of a varied layer: the number, both latencies, and how they compare."""
+    key = str(report.environment["vary"])
+    return [
+        Column(key, lambda row: Cell(f"{row.settings[key]:,}")),
+        Column("standard", lambda row: _latency(row._replace(values=row.base))),
+        Column(report.rows[0].variant, _latency),
+        Column(METRICS["multiplications_ratio"].label, _on_paper),
+        Column(METRICS["latency_ratio"].label, _here),
+    ]
+
+
 def machine_columns() -> list[Column]:
     """The columns of a machine's ceilings."""
     keys = ("multiplications_per_second", "bytes_per_second", "smallest_latency", "ridge_intensity")

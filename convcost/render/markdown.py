@@ -21,7 +21,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _table(main_section(report))
     yield ""
     for variant, sentence in sentences(report):
-        yield f"- **{escape(variant)}**: {escape(sentence)}"
+        yield f"- **{escape(variant)}**: {escape(sentence)}" if variant else f"  `{sentence.strip()}`"
     for finding in report.findings:
         where = f"{finding.name}, {finding.variant}"
         yield f"- **finding**: {escape(f'{where}: {finding.message}')}"

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from convcost.ops import format_shape
 from convcost.render.cells import (
     Column,
+    crossover_columns,
+    design_columns,
     layer_columns,
     machine_columns,
     summary_columns,
@@ -34,6 +36,10 @@ def title(report: Report) -> str:
     if report.kind == "diff":
         changed = len(report.rows)
         return f"{report.source}: {changed or 'no'} {'layer' if changed == 1 else 'layers'} differ"
+    if report.kind == "crossover":
+        env = report.environment
+        what = f"{env['layer']}: input {shapes}, {env['vary']} {env['first']} to {env['last']}"
+        return f"{report.source}, {what}"
     output = format_shape(report.rows[0].output_shape)
     return f"{report.rows[0].name}: input {shapes}, output {output}"
 
@@ -47,6 +53,10 @@ def main_section(report: Report) -> Section:
         return Section("", change_columns(report), report.rows, total_row(report))
     if report.kind == "machine":
         return Section("", machine_columns(), report.rows)
+    if report.kind == "crossover":
+        return Section("", crossover_columns(report), report.rows)
+    if report.kind == "suggest":
+        return Section("", design_columns(report), report.rows)
     return Section("", summary_columns(report), report.rows)
 
 

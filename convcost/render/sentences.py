@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convcost.render.cells import compared, format_value
+from convcost.render.cells import compared, design_label, format_value
 from convcost.report import Report, Row, Value, number
 from convcost.units import format_count, format_factor, format_percent, format_seconds
 
 
 def sentences(report: Report) -> Iterator[tuple[str, str]]:
     """Each variant with its sentence; the reference has one only where it was measured."""
+    if report.kind == "suggest":
+        yield from _designs(report)
+    if report.kind == "crossover":
+        yield from _crossover(report)
     if report.kind != "compare":
         return
     reference, *others = report.rows
@@ -24,6 +28,42 @@ def sentences(report: Report) -> Iterator[tuple[str, str]]:
             clauses.append(_bound(row))
             clauses.append(_lost(row))
         yield row.variant, "; ".join(filter(None, clauses)) + "."
+
+
+def _designs(report: Report) -> Iterator[tuple[str, str]]:
+    """Each design by its number, with what it is and what makes it."""
+    reference, *others = report.rows
+    for place, row in enumerate(others, 1):
+        clauses = [_paper(row, reference)]
+        if "latency_ratio" in row.values:
+            clauses += [_here(row, report), _bound(row)]
+        yield design_label(place), f"{row.variant}: {'; '.join(filter(None, clauses))}."
+        if "command" in row.values:
+            yield "", f"  {row.values['command'].value}"
+        elif "spec" in row.values:
+            yield "", "  a layer spec: --format yaml" + ("" if place == 1 else " has the first one")
+
+
+def _crossover(report: Report) -> Iterator[tuple[str, str]]:
+    """Where the verdict turns, and what the variant is worth at the end."""
+    totals, last = report.totals, report.rows[-1]
+    if not totals:
+        return
+    key, end = report.environment["vary"], report.environment["last"]
+    before, after = (str(totals[k].value) for k in ("verdict_first", "verdict_last"))
+    if before == after:
+        what = "neither surely faster nor slower" if before == "undecided" else after
+        text = f"no crossover: {what} at both ends"
+    else:
+        ends = [totals.get(k) for k in ("crossover_after", "crossover_until")]
+        parts = [
+            f"{before} up to {number(ends[0]):,}" if ends[0] else "undecided at first",
+            f"{after} from {number(ends[1]):,} on" if ends[1] else "undecided at the end",
+        ]
+        text = f"here {', '.join(parts)}: the crossover lies between"
+    paper = compared(last.values["multiplications_ratio"], "fewer", "more")
+    here = f"at {key}={end:,} {_here(last, report).removeprefix('here ')}"
+    yield last.variant, f"{text}; {here}; on paper {paper} multiplications there."
 
 
 def _paper(row: Row, reference: Row) -> str:

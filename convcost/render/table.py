@@ -50,8 +50,12 @@ class TableView:
         yield from (Text(title(report), style="bold"), "")
         yield _fitting(main_section(report), options.max_width)
         yield ""
+        if report.kind == "crossover":
+            from convcost.render.intervals import intervals_plot  # noqa: PLC0415  only here
+
+            yield from (*intervals_plot(report, options.max_width), "")
         for variant, sentence in sentences(report):
-            yield Text.assemble((variant, "bold"), ": ", sentence)
+            yield Text.assemble((variant, "bold"), ": " if variant else "", sentence)
         for finding in report.findings:
             where = f"{finding.name}, {finding.variant}"
             yield Text(f"finding: {where}: {finding.message}", style="red")

@@ -8,11 +8,12 @@ from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import ITEMSIZES, Settings
-from convcost.ops import Shape
+from convcost.ops import Conv, Shape
 from convcost.report import Report, Row, Value, exact, number, unavailable
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
-from convcost.variants.rewrite import convolutions, eligible, rewrite
+from convcost.variants.mixed import Mixed, rewrite_mixed
+from convcost.variants.rewrite import convolutions, eligible
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import measured_values, second_count_findings
 
@@ -33,7 +34,7 @@ class CompareRequest(NamedTuple):
     """
 
     source: str | None = None
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[Variant | Mixed, ...] = ()
     only: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     batch: int = 1
@@ -61,10 +62,9 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
     chosen = eligible(spec.graph, request.only, request.keep)
     graphs = {str(STANDARD): spec.graph}
     for variant in variants:
-        graphs[str(variant)] = rewrite(spec.graph, variant, chosen)
-    costs = {name: analyse(graph) for name, graph in graphs.items()}
-    outcome = _measure(graphs, costs, request.settings, notify) if request.measure else None
-    rows = tuple(_rows(graphs, costs, outcome, len(chosen)))
+        graphs[str(variant)] = rewrite_mixed(spec.graph, variant, request.only, request.keep)
+    rows, outcome = compare_graphs(graphs, request.settings, notify, measure=request.measure)
+    costs = {name: analyse(graph) for name, graph in graphs.items()} if request.per_layer else {}
     return Report(
         kind="compare",
         source=printable(request.source or SHIPPED_SPEC),
@@ -74,11 +74,24 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
             "batch": request.batch,
         },
         rows=rows,
-        layers=tuple(_layers(graphs, costs)) if request.per_layer else (),
+        layers=tuple(_layers(graphs, costs)),
         findings=tuple(second_count_findings(rows)),
         notices=tuple(_notices(spec.graph, chosen, outcome)),
         interrupted=outcome is not None and outcome.interrupted,
     )
+
+
+def compare_graphs(
+    graphs: Mapping[str, Graph], settings: Settings, notify: Notify, *, measure: bool
+) -> "tuple[tuple[Row, ...], Outcome | None]":
+    """A row for each of ``graphs``, the first being the reference, and what running them gave.
+
+    Raises:
+        ConvcostError: they can't run as asked.
+    """
+    costs = {name: analyse(graph) for name, graph in graphs.items()}
+    outcome = _measure(graphs, costs, settings, notify) if measure else None
+    return tuple(_rows(graphs, costs, outcome)), outcome
 
 
 def is_model(source: str | None) -> bool:
@@ -96,12 +109,6 @@ def need_spec_request(request: CompareRequest) -> None:
         raise ConvcostError(
             "--set and --input are for models", "a spec says its input itself, and has no arguments"
         )
-    for variant in request.variants:
-        if variant.name not in VARIANTS:
-            raise ConvcostError(
-                f"{variant.name} rewrites models, not specs",
-                f"variants of specs: {', '.join(VARIANTS)}",
-            )
 
 
 def spec_path(source: str | None) -> str:
@@ -135,7 +142,6 @@ def _rows(
     graphs: Mapping[str, Graph],
     costs: Mapping[str, Costs],
     outcome: "Outcome | None",
-    rewritten: int,
 ) -> Iterator[Row]:
     reference = number(costs[str(STANDARD)].totals["multiplications"])
     for variant, graph in graphs.items():
@@ -144,12 +150,18 @@ def _rows(
         values = {
             **totals,
             "convolutions": exact(len(convolutions(graphs[str(STANDARD)]))),
-            "rewritten": exact(0 if variant == str(STANDARD) else rewritten),
+            "rewritten": exact(_rewritten(graphs[str(STANDARD)], graph)),
             "multiplications_ratio": _ratio(number(totals["multiplications"]), reference),
             **(_measured(variant, costs[variant], graph, outcome) if outcome else {}),
         }
         op = layers[0].op.kind if len(graphs[str(STANDARD)].nodes) == 2 else "network"
         yield Row(graph.name, variant, op, "", graph.nodes[-1].shape, values)
+
+
+def _rewritten(before: Graph, after: Graph) -> int:
+    """How many convolutions are no longer what they were."""
+    left = {node.name: node.op for node in after.nodes}
+    return sum(left.get(n.name) != n.op for n in before.nodes if isinstance(n.op, Conv))
 
 
 def _measured(variant: str, cost: Costs, graph: Graph, outcome: "Outcome") -> dict[str, Value]:
@@ -164,7 +176,8 @@ def _ratio(count: float, reference: float) -> Value:
 
 
 def _layers(graphs: Mapping[str, Graph], costs: Mapping[str, Costs]) -> Iterator[Row]:
-    for variant, graph in graphs.items():
+    for variant in costs:
+        graph = graphs[variant]
         for node, values in zip(graph.nodes[1:], costs[variant].rows[1:], strict=True):
             yield Row(node.name, variant, node.op.kind, node.name, node.shape, values)
 

@@ -14,7 +14,8 @@ from convcost.picture import Channels, Kind, Layer, Picture, Raster, Step
 from convcost.report import Value
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
-from convcost.variants.rewrite import MAX_NAMES, Choice, eligible, rewrite
+from convcost.variants.mixed import rewrite_mixed
+from convcost.variants.rewrite import MAX_NAMES, Choice
 from convcost.workflows.compare import CompareRequest, is_model, need_spec_request, spec_path
 
 Notify = Callable[[str, float | None], None]
@@ -73,8 +74,10 @@ def _graphs(request: CompareRequest, notify: Notify) -> tuple[dict[str, Graph], 
     need_spec_request(request)
     spec = load_spec(spec_path(request.source), request.batch, 4, parse_variant)
     variants = request.variants or spec.variants or tuple(map(parse_variant, VARIANTS))
-    chosen = eligible(spec.graph, request.only, request.keep)
-    rewritten = {str(variant): rewrite(spec.graph, variant, chosen) for variant in variants}
+    rewritten = {
+        str(variant): rewrite_mixed(spec.graph, variant, request.only, request.keep)
+        for variant in variants
+    }
     return {str(STANDARD): spec.graph, **rewritten}, ()
 
 

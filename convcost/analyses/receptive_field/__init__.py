@@ -34,6 +34,12 @@ def find_receptive_fields(graph: Graph) -> tuple[list[dict[str, Value]], dict[st
     return rows, rows[_last_feature_map(graph, fields)]
 
 
+def find_network_field(graph: Graph) -> dict[str, Value]:
+    """The field's values for the last feature map alone."""
+    fields = _propagate(graph)
+    return describe(fields[_last_feature_map(graph, fields)])
+
+
 def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:
     """The index of what the final global pooling or flattening reads, else of the output.
 
