@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "convcost"
 LAYERS = (
     {"errors", "units", "ops", "graph", "report", "picture", "_version"},
     {"sources", "variants", "analyses", "measure", "render"},
+    {"search"},
     {"workflows"},
     {"cli", "pytest_plugin"},
 )

@@ -188,7 +188,10 @@ def test_json_is_the_report_with_its_layers() -> None:
     [
         ("--layer nope", "no layer matches 'nope'"),
         ("nope.yaml", "nope.yaml: no such file"),
-        ("--variant dense:output_stride=8", "dense rewrites models, not specs"),
+        (
+            "--variant dense:output_stride=8",
+            "dense can't give output stride 8: the last feature map's is",
+        ),
         ("--input 1x3x8x8", "--set and --input are for models"),
     ],
 )

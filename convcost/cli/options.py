@@ -109,7 +109,7 @@ def parse_argument(text: str) -> tuple[str, object]:
 
 
 def parse_bound(bound: str, text: str | None) -> float | None:
-    """The number from ``--max-multiplications 1.5G`` and the like, in the metric's unit.
+    """The number from ``--max-latency 20ms`` and the like, in its unit; a count isn't a fraction.
 
     Raises:
         ConvcostError: it isn't one.
@@ -136,7 +136,9 @@ def parse_vary(text: str) -> "Vary":
     key, _, ends = text.partition("=")
     first, _, last = ends.partition(":")
     if key not in NUMBERS:
-        raise ConvcostError(f"--vary {text}: {key!r} can't be varied", f"one of {', '.join(NUMBERS)}")
+        raise ConvcostError(
+            f"--vary {text}: {key!r} can't be varied", f"one of {', '.join(NUMBERS)}"
+        )
     is_whole = first.isdecimal() and last.isdecimal() and len(ends) < 16
     if not is_whole or not 0 < int(first) < int(last):
         raise ConvcostError(f"--vary {text}: not KEY=FIRST:LAST", "for example out_channels=8:1024")

@@ -32,7 +32,9 @@ def command(  # noqa: PLR0913  one parameter for each option
     *,
     source: Annotated[
         str,
-        typer.Argument(help="A layer spec (.yaml), model.py, model.py:attr or package.module:attr."),
+        typer.Argument(
+            help="A layer spec (.yaml), model.py, model.py:attr or package.module:attr."
+        ),
     ],
     min_receptive_field: Annotated[
         int | None,
@@ -80,7 +82,8 @@ def command(  # noqa: PLR0913  one parameter for each option
     """
     from convcost.cli.streams import parse_copies, progress, show
     from convcost.search.suggest import Bounds
-    from convcost.workflows.suggest import SuggestRequest, suggest
+    from convcost.workflows.suggest import suggest
+    from convcost.workflows.suggested import SuggestRequest
 
     copies = parse_copies(output or (), "suggest")
     bounds = Bounds(

@@ -41,7 +41,7 @@ def _designs(report: Report) -> Iterator[tuple[str, str]]:
         if "command" in row.values:
             yield "", f"  {row.values['command'].value}"
         elif "spec" in row.values:
-            yield "", "  a layer spec: --format yaml" + ("" if place == 1 else " has the first one")
+            yield "", f"  a layer spec of its own{_first(place)}"
 
 
 def _crossover(report: Report) -> Iterator[tuple[str, str]]:
@@ -64,6 +64,22 @@ def _crossover(report: Report) -> Iterator[tuple[str, str]]:
     paper = compared(last.values["multiplications_ratio"], "fewer", "more")
     here = f"at {key}={end:,} {_here(last, report).removeprefix('here ')}"
     yield last.variant, f"{text}; {here}; on paper {paper} multiplications there."
+
+
+MOST_LINES = 24
+"""A longer spec is only in the JSON."""
+
+
+def specs(report: Report) -> Iterator[tuple[str, str]]:
+    """The layer specs of suggested designs that are short enough to be read, each by its number."""
+    for place, row in enumerate(report.rows):
+        text = str(row.values["spec"].value) if "spec" in row.values else ""
+        if 0 < text.count("\n") <= MOST_LINES:
+            yield design_label(place), text.rstrip()
+
+
+def _first(place: int) -> str:
+    return ": convcost suggest … --format yaml" if place == 1 else ", in --format json"
 
 
 def _paper(row: Row, reference: Row) -> str:

@@ -14,7 +14,7 @@ from convcost.render.cells import Column
 from convcost.render.check_table import check_view
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, specs
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
@@ -53,12 +53,15 @@ class TableView:
         if report.kind == "crossover":
             from convcost.render.intervals import intervals_plot  # noqa: PLC0415  only here
 
-            yield from (*intervals_plot(report, options.max_width), "")
+            yield from intervals_plot(report, options.max_width)
+            yield ""
         for variant, sentence in sentences(report):
             yield Text.assemble((variant, "bold"), ": " if variant else "", sentence)
         for finding in report.findings:
             where = f"{finding.name}, {finding.variant}"
             yield Text(f"finding: {where}: {finding.message}", style="red")
+        for label, spec in specs(report):
+            yield from ("", Text(f"{label} as a layer spec", style="bold"), Text(spec))
         notes = [Text(note, style="dim") for note in footnotes(report)]
         yield from notes
         if report.kind == "profile":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isqrt
 from typing import NamedTuple
 
@@ -48,27 +48,26 @@ def find_crossover(side: Callable[[int], Side], first: int, last: int) -> Crosso
     before, after = ask(first), ask(last)
     if before == after:
         return Crossover(before, after, None, None)
-    low = _last_such(lambda n: ask(n) == before, first, last) if before else None
-    high = _first_such(lambda n: ask(n) == after, low or first, last) if after else None
+    low = _narrowed(ask, known, before)[0] if before else None
+    high = _narrowed(ask, known, after, last=True)[1] if after else None
     return Crossover(before, after, low, high)
 
 
-def _last_such(holds: Callable[[int], bool], low: int, high: int) -> int:
-    """The largest number at which it still holds; it does at ``low``, and not at ``high``."""
+def _narrowed(
+    ask: Callable[[int], Side], known: Mapping[int, Side], wanted: Side, *, last: bool = False
+) -> tuple[int, int]:
+    """Two numbers near each other between which the verdict begins, or ends, to be ``wanted``."""
+    low, high = _bracket(known, wanted, last=last)
     while high - low > 1 and high > low * NEAR:
-        middle = _between(low, high)
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+        middle = min(max(isqrt(low * high), low + 1), high - 1)
+        low, high = (low, middle) if (ask(middle) == wanted) == last else (middle, high)
+    return low, high
 
 
-def _first_such(holds: Callable[[int], bool], low: int, high: int) -> int:
-    """The smallest number from which on it holds; it does at ``high``, and not at ``low``."""
-    while high - low > 1 and high > low * NEAR:
-        middle = _between(low, high)
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
-
-
-def _between(low: int, high: int) -> int:
-    """Their geometric mean, and none of them."""
-    return min(max(isqrt(low * high), low + 1), high - 1)
+def _bracket(known: Mapping[int, Side], wanted: Side, *, last: bool) -> tuple[int, int]:
+    """The nearest known numbers around where ``wanted`` begins (``last``) or ends."""
+    if last:
+        low = max(number for number, side in known.items() if side != wanted)
+        return low, min(number for number in known if number > low)
+    high = min(number for number, side in known.items() if side != wanted)
+    return max(number for number in known if number < high), high

@@ -22,8 +22,8 @@ def fewest_rates(taps: int, span: int, start: int = 1) -> tuple[int, ...]:
     found = next(
         rates for most in count(1) if sum(rates := _greedy(taps, layers, start, most)) >= total
     )
-    excess = sum(found) - total
-    return tuple(sorted([*found[: layers - excess], *(rate - 1 for rate in found[layers - excess :])]))
+    kept = layers - (sum(found) - total)
+    return tuple(sorted([*found[:kept], *(rate - 1 for rate in found[kept:])]))
 
 
 def _greedy(taps: int, layers: int, start: int, most: int) -> list[int]:

@@ -12,19 +12,20 @@ MOST_NODES = 16
 
 
 class Stack(NamedTuple):
-    """``count`` blocks of ``period`` nodes from index ``first`` on; ``conv`` is the place of the
-    convolution with more than one tap in each.
+    """So many ``blocks`` of ``period`` nodes from index ``first`` on.
+
+    ``conv`` is the place in each of its convolution with more than one tap.
     """
 
     first: int
     period: int
-    count: int
+    blocks: int
     conv: int
 
     @property
     def end(self) -> int:
         """The index after its last node."""
-        return self.first + self.period * self.count
+        return self.first + self.period * self.blocks
 
 
 def find_stack(graph: Graph) -> Stack | None:
@@ -36,12 +37,12 @@ def find_stack(graph: Graph) -> Stack | None:
         for start, end in _runs(marks, period)
         for stack in _aligned(graph, start, end, period)
     ]
-    return max(found, key=lambda stack: (stack.count * stack.period, -stack.period), default=None)
+    return max(found, key=lambda stack: (stack.blocks * stack.period, -stack.period), default=None)
 
 
 def stack_rates(graph: Graph, stack: Stack) -> list[int]:
     """The rates as they are, first to last."""
-    return [_conv(graph, stack, block).dilation[0] for block in range(stack.count)]
+    return [_conv(graph, stack, block).dilation[0] for block in range(stack.blocks)]
 
 
 def taps_of(graph: Graph, stack: Stack) -> int:
@@ -56,14 +57,14 @@ def restack(graph: Graph, stack: Stack, rates: tuple[int, ...]) -> Graph:
     for node in graph.nodes[: stack.first]:
         builder.copy(node, *node.inputs)
     for block, rate in enumerate(rates):
-        source = stack.first + min(block, stack.count - 1) * stack.period
-        moved = (block - min(block, stack.count - 1)) * stack.period
+        source = stack.first + min(block, stack.blocks - 1) * stack.period
+        moved = (block - min(block, stack.blocks - 1)) * stack.period
         for place in range(stack.period):
             node = graph.nodes[source + place]
             op: Any = _with_rate(node.op, rate) if place == stack.conv else node.op
             name = node.name if not moved else _free(f"{node.name}.{block + 1}", taken)
             builder.add(name, op, *(index + moved for index in node.inputs))
-    moved = (len(rates) - stack.count) * stack.period
+    moved = (len(rates) - stack.blocks) * stack.period
     for node in graph.nodes[stack.end :]:
         builder.copy(node, *(i if i < stack.first else i + moved for i in node.inputs))
     return builder.build()
@@ -117,7 +118,7 @@ def _aligned(graph: Graph, start: int, end: int, period: int) -> list[Stack]:
 
 
 def _is_chained(graph: Graph, stack: Stack) -> bool:
-    """Whether each block reads only what is in it and the one before's end, and so does the rest."""
+    """Whether each block reads only itself and the end of the one before, and so does the rest."""
     before, end = graph.nodes[stack.first - 1], graph.nodes[stack.end - 1]
     inside = range(stack.first, stack.end - 1)
     first_block = range(stack.first, stack.first + stack.period)

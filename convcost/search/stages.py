@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
-from itertools import groupby
-from os.path import commonprefix
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from convcost.analyses import Costs
@@ -29,19 +28,23 @@ def find_stages(graph: Graph, costs: Costs, chosen: Collection[str]) -> list[Sta
         for node, values in zip(graph.nodes, costs.rows, strict=True)
         if node.name in chosen
     ]
-    runs = (
-        tuple(name for _, name in run) for _, run in groupby(steps, key=lambda step: step[0])
-    )
+    runs = (tuple(name for _, name in run) for _, run in groupby(steps, key=lambda step: step[0]))
     return [Stage(names, _globs(names, chosen)) for names in runs]
 
 
 def _globs(names: tuple[str, ...], others: Collection[str]) -> tuple[str, ...]:
     """One glob where their common beginning tells them from the others, else one for each."""
     if len(names) > 1:
-        short = f"{_literal(commonprefix(names))}*"
+        short = f"{_literal(_beginning(names))}*"
         if _matched(short, others) == set(names):
             return (short,)
     return tuple(map(_literal, names))
+
+
+def _beginning(names: tuple[str, ...]) -> str:
+    """What all names begin with."""
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in same)
 
 
 def _literal(name: str) -> str:

@@ -16,8 +16,8 @@ class Bounds(NamedTuple):
 
     min_receptive_field: int | None = None
     min_density: float | None = None
-    max_multiplications: int | None = None
-    max_parameters: int | None = None
+    max_multiplications: float | None = None
+    max_parameters: float | None = None
     max_latency: float | None = None
 
 
@@ -33,9 +33,9 @@ class Found(NamedTuple):
     """What a search gave.
 
     ``front`` are the candidates that keep all exact bounds and that no other dominates: more
-    receptive field, fewer multiplications, fewer bytes moved, a smaller effective stride. ``missed``
-    counts the candidates that each bound left out, the first that did; ``nearest`` is there where
-    none keeps all.
+    receptive field, fewer multiplications, fewer bytes moved, a smaller effective stride.
+    ``missed`` counts the candidates that each bound left out, the first that did;
+    ``nearest`` is there where none keeps all.
     """
 
     front: Sequence[Candidate]

@@ -16,8 +16,14 @@ def spec_text(graph: Graph) -> str | None:
     layers = [_layer(graph, index) for index in range(1, len(graph.nodes))]
     if any(_crops(node) for node in graph.nodes):
         return None
-    head = {"version": 1, "name": graph.name, "input": list(graph.nodes[0].shape[1:])}
-    return "\n".join([*_lines(head), "layers:", *(f"  - {_flow(layer)}" for layer in layers)]) + "\n"
+    head: dict[str, Any] = {
+        "version": 1,
+        "name": graph.name,
+        "input": list(graph.nodes[0].shape[1:]),
+    }
+    return (
+        "\n".join([*_lines(head), "layers:", *(f"  - {_flow(layer)}" for layer in layers)]) + "\n"
+    )
 
 
 def _lines(head: dict[str, Any]) -> Iterator[str]:

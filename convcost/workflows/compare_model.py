@@ -176,9 +176,7 @@ def _rows(compared: Compared, outcome: Outcome | None, request: CompareRequest) 
         yield Row(compared.loaded.name, side.name, "network", "", output_shape(side), found)
 
 
-def measured_side(
-    side: Alternative, reference: Alternative, outcome: Outcome
-) -> dict[str, Value]:
+def measured_side(side: Alternative, reference: Alternative, outcome: Outcome) -> dict[str, Value]:
     """What measuring says of an alternative, and what bounds it."""
     values = timed_values(side.name, outcome)
     ops = works(side.graph, side.costs)

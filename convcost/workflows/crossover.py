@@ -10,7 +10,7 @@ from convcost.errors import ConvcostError, ShapeError, printable, show_value
 from convcost.graph import Graph, GraphBuilder
 from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.ops import Conv, Shape
-from convcost.report import Report, Row, exact
+from convcost.report import Report, Row, Value, exact
 from convcost.search.crossover import Crossover, Side, find_crossover
 from convcost.sources.spec import load_spec
 from convcost.units import format_seconds
@@ -62,7 +62,9 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
         settings = settings._replace(seconds=SECONDS)
     conv, shape, name = _layer(request, notify)
     _need_fitting(conv, shape, name, request)
-    start, rows, seen = time.perf_counter(), {}, {}
+    start = time.perf_counter()
+    rows: dict[int, Row] = {}
+    seen: dict[str, str | int | float] = {}
 
     def side(number: int) -> Side:
         notify(f"measuring {request.vary.key}={number} ({len(rows) + 1} so far)", None)
@@ -105,7 +107,7 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
     )
 
 
-def _totals(found: Crossover | None) -> dict[str, Any]:
+def _totals(found: Crossover | None) -> dict[str, Value]:
     if found is None:
         return {}
     words = {1: "faster", -1: "slower", 0: "undecided"}
@@ -185,10 +187,12 @@ def _graph(conv: Conv, shape: Shape, name: str, key: str, number: int) -> Graph:
     elif key in ("in_channels", "out_channels"):
         if number % conv.groups:
             raise ConvcostError(f"groups ({conv.groups}) don't divide it")
-        conv = conv._replace(**{key: number})
+        changed: Any = {key: number}
+        conv = conv._replace(**changed)
         shape = (shape[0], conv.in_channels, *shape[2:])
     else:
-        conv = conv._replace(**{key: (number,) * axes})
+        changed = {key: (number,) * axes}
+        conv = conv._replace(**changed)
         if keeps and not conv.transposed:
             totals = [span - 1 for span in conv.effective_kernel_size]
             conv = conv._replace(padding=tuple((t // 2, t - t // 2) for t in totals))
@@ -202,8 +206,8 @@ def _notices(
 ) -> Iterator[str]:
     key, first, last = request.vary
     yield (
-        f"{measured} of {last - first + 1:,} numbers measured in {format_seconds(seconds)}; between "
-        "them one crossover is assumed: a second one would not be seen"
+        f"{measured} of {last - first + 1:,} numbers measured in {format_seconds(seconds)}; the "
+        "others were not tried: a second crossover between them would not be seen"
     )
     if found is None:
         yield "interrupted: only what was measured before is shown"

@@ -29,7 +29,7 @@ LEAST_OUTPUT_STRIDE = 8
 
 
 class Source(NamedTuple):
-    """A spec's or a model's graph; ``loaded`` is the model. ``rewritable`` may be given variants."""
+    """A spec's graph, or that of the model ``loaded``; ``rewritable`` may be given variants."""
 
     graph: Graph
     costs: Costs
@@ -154,7 +154,7 @@ def _rates(source: Source, stack: Stack, bounds: Bounds) -> tuple[int, ...]:
     stride, span = before["effective_stride"].value, before["receptive_field"].value
     if not (_is_whole(stride) and _is_whole(span)):
         return ()
-    step, seen = int(max(stride)), int(min(span))  # type: ignore[arg-type, type-var]  # whole numbers
+    step, seen = int(max(stride)), int(min(span))  # type: ignore[arg-type]  # whole numbers
     now = network_field(source.graph).span
     wanted = bounds.min_receptive_field or now
     if wanted == float("inf") or not now:
