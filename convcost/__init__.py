@@ -5,19 +5,20 @@ Importing this doesn't import torch; what runs something does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+# imported here, for a package's first import takes the place of the function of its name
+import convcost.measure  # noqa: F401  for that alone
 from convcost._version import __version__
 from convcost.errors import ConvcostError
-
-# imported here and not in render(): it would put the package of that name in the function's place
 from convcost.render import render as _render
 from convcost.report import Finding, Report, Row, Value
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from convcost.measure.comparison import Measurement
     from convcost.measure.settings import Settings
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "measure",
     "profile",
     "render",
     "rewrite",
@@ -109,6 +111,23 @@ def profile(  # noqa: PLR0913  the command's own options
         settings=settings or Defaults(),
     )
     return workflow.profile_given(model, input, request)
+
+
+def measure(
+    candidates: Mapping[str, Callable[[], object]], *, settings: Settings | None = None
+) -> Measurement:
+    """Callables timed in interleaved rounds, each compared with the first.
+
+    They run under ``torch.inference_mode`` with the threads of ``settings``; what each gives has
+    to be complete on a CPU when it returns.
+
+    Raises:
+        ConvcostError: there are none, or no such device.
+    """
+    from convcost.measure.callables import measure_callables  # noqa: PLC0415  torch
+    from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
+
+    return measure_callables(candidates, settings or Defaults())
 
 
 def rewrite(  # noqa: PLR0913  the command's own options

@@ -1,7 +1,5 @@
 """The frozen graph that every analysis reads and every variant rewrites."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import NamedTuple
 

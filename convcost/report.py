@@ -1,5 +1,6 @@
 """The result of every command: what is saved as JSON and what every renderer takes."""
 
+# saved.report_form reads the annotations as text, with its own forms for the names in them
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,7 +11,18 @@ GLOBAL = "global"
 
 Status = Literal["exact", "measured", "lower_bound", "upper_bound", "unavailable"]
 Scalar = int | float | str
-Unit = Literal["count", "bytes", "seconds", "positions", "share", "factor", "intensity", "word"]
+Unit = Literal[
+    "count",
+    "bytes",
+    "seconds",
+    "positions",
+    "share",
+    "factor",
+    "intensity",
+    "word",
+    "rate",
+    "bandwidth",
+]
 
 
 class Metric(NamedTuple):
@@ -53,6 +65,27 @@ METRICS: dict[str, Metric] = {
         Metric("latency_ratio", "here", "factor"),
         Metric("verdict", "verdict", "word"),
         Metric("smallest_change", "smallest visible change", "share"),
+        Metric("ops", "ops", "count"),
+        Metric("compute_latency", "arithmetic at best", "seconds"),
+        Metric("memory_latency", "memory at best", "seconds"),
+        Metric("overhead_latency", "calls at best", "seconds"),
+        Metric("attainable_latency", "at best", "seconds"),
+        Metric("roofline_share", "of the roofline", "share", lower_is_better=False),
+        Metric("bound", "bound by", "word"),
+        Metric("memory_bound_layers", "became bound by memory", "word"),
+        Metric("multiplications_per_second", "multiplications", "rate", lower_is_better=False),
+        Metric("bytes_per_second", "memory", "bandwidth", lower_is_better=False),
+        Metric("smallest_latency", "smallest convolution", "seconds"),
+        Metric("verdict_first", "verdict at the first", "word"),
+        Metric("verdict_last", "verdict at the last", "word"),
+        Metric("crossover_after", "crossover after", "count"),
+        Metric("crossover_until", "crossover until", "count"),
+        Metric("command", "made by", "word"),
+        Metric("spec", "spec", "word"),
+        Metric("candidates", "candidates", "count"),
+        Metric("dominated", "dominated", "count"),
+        Metric("search_time", "search", "seconds"),
+        Metric("ridge_intensity", "bound by compute from", "intensity"),
     )
 }
 
@@ -233,7 +266,7 @@ class Report(NamedTuple):
     ``seen`` has the fields that aren't global.
     """
 
-    kind: Literal["compare", "profile", "check", "diff"]
+    kind: Literal["compare", "profile", "check", "diff", "machine", "suggest", "crossover"]
     source: str
     input: tuple[tuple[int, ...], ...]
     environment: Mapping[str, str | int | float | bool | None]

@@ -135,6 +135,8 @@ FORMATTERS: dict[str, Callable[..., str]] = {
     "factor": format_factor,
     "intensity": format_digits,
     "positions": format_positions,
+    "rate": lambda rate: f"{format_count(rate)}/s",
+    "bandwidth": lambda rate: f"{format_bytes(rate)}/s",
 }
 _MOST_DIGITS = 17
 

@@ -1,21 +1,26 @@
-"""Makes docs/cli.md and docs/spec.md from the code; a test holds them against it.
+"""Makes docs/cli.md, docs/spec.md and docs/python.md from the code; a test holds them against it.
 
 python docs/make_reference.py
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from pydantic.fields import FieldInfo
-
+import convcost
 from convcost.sources.kinds import KINDS
 from convcost.variants import VARIANTS, option_defaults
+from convcost.workflows.schemas import SCHEMAS
 
 DOCS = Path(__file__).parent
+Schema = dict[str, Any]
 MADE = "<!-- made by docs/make_reference.py -->\n\n"
 
 SPEC = """\
@@ -33,6 +38,8 @@ each with its line. `convcost schema spec` prints its JSON Schema.
 | `layers` | the layers, in order |
 | `variants` | what `compare` compares; else all: {variants} |
 
+## Layers
+
 A layer has exactly one kind, and may have:
 
 | key | is |
@@ -46,9 +53,9 @@ one number for all axes or a list with one per axis. `padding` is a number, one 
 `[before, after]` pair per axis, `valid` (none) or `same` (output `ceil(n / stride)`, the odd extra
 one after). `rate` is another name of `dilation`.
 
-| kind | settings |
-| --- | --- |
 {kinds}
+
+## Variants
 
 A variant is its name, or its name with options: `separable`, `{{atrous: {{rate: 2}}}}`,
 `{{atrous: {{rate: [2, 4]}}}}` (per axis); at the prompt `--variant atrous:rate=2x4`.
@@ -56,27 +63,78 @@ A variant is its name, or its name with options: `separable`, `{{atrous: {{rate:
 | variant | options |
 | --- | --- |
 {options}
+
+# Configurations of checks
+
+`convcost check` reads `convcost.yaml`; [Cost checks in CI](ci.md) tells what the keys do, and
+`convcost schema check` prints the JSON Schema. A limit has at least one bound, and may have a
+`level`.
+
+| metric | keys of a limit | of layers too |
+| --- | --- | --- |
+{limits}
 """
 
 
 def spec_page() -> str:
-    """The page about layer specs."""
+    """The page about YAML, from the schemas that editors get."""
     options = (f"| `{name}` | {_options(option_defaults(name))} |" for name in VARIANTS)
-    kinds = (f"| `{name}` | {', '.join(_settings(name)) or '–'} |" for name in KINDS)
     return MADE + SPEC.format(
-        variants=", ".join(VARIANTS), kinds="\n".join(kinds), options="\n".join(options)
+        variants=", ".join(VARIANTS),
+        kinds="\n\n".join(_kinds(SCHEMAS["spec"]())),
+        options="\n".join(options),
+        limits="\n".join(_limits(SCHEMAS["check"]())),
     )
 
 
-def _settings(kind: str) -> Iterator[str]:
-    for name, field in KINDS[kind].settings.model_fields.items():
-        yield f"`{name}`{_default(field)}"
+def _kinds(schema: Schema) -> Iterator[str]:
+    """A section for each kind that has settings; the others in one line."""
+    bare = []
+    for kind, reference in schema["$defs"]["Layer"]["properties"].items():
+        if kind not in KINDS:
+            continue
+        settings = schema["$defs"][reference["$ref"].rpartition("/")[2]]
+        if not settings.get("properties"):
+            bare.append(f"`{kind}: {{}}`")
+            continue
+        head = "| setting | value | default |\n| --- | --- | --- |\n"
+        needed = settings.get("required", ())
+        rows = (
+            f"| `{name}` | {_value(value)} | {_default(value, name in needed)} |"
+            for name, value in settings["properties"].items()
+        )
+        yield f"### `{kind}`\n\n{_prose(settings['description'])}\n\n{head}" + "\n".join(rows)
+    yield f"### Without settings\n\n{', '.join(bare)}"
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return " (needed)"
-    return "" if field.default is None else f" = {str(field.default).lower()}"
+def _value(schema: Schema) -> str:
+    """What a setting may be, in words."""
+    if "anyOf" in schema:
+        forms = [form for form in schema["anyOf"] if form.get("type") != "null"]
+        return " or ".join(dict.fromkeys(map(_value, forms)))
+    if "enum" in schema:
+        return ", ".join(f"`{word}`" for word in schema["enum"])
+    if schema["type"] == "array":
+        if schema.get("minItems") == schema.get("maxItems") == 2:
+            return "`[before, after]`"
+        return f"{_value(schema['items'])} per axis"
+    least = f" from {schema['minimum']}" if "minimum" in schema else ""
+    return {"integer": f"a number{least}", "boolean": "`true` or `false`"}[schema["type"]]
+
+
+def _default(schema: Schema, needed: bool) -> str:  # noqa: FBT001  one of two words
+    if needed:
+        return "needed"
+    return "–" if schema["default"] is None else f"`{str(schema['default']).lower()}`"
+
+
+def _limits(schema: Schema) -> Iterator[str]:
+    limits = schema["properties"]["checks"]["items"]["properties"]["limits"]["properties"]
+    layers = limits["layers"]["additionalProperties"]["properties"]
+    for metric, limit in limits.items():
+        if metric != "layers":
+            keys = ", ".join(f"`{key}`" for key in limit["properties"] if key != "level")
+            yield f"| `{metric}` | {keys} | {'yes' if metric in layers else '–'} |"
 
 
 def _options(defaults: dict[str, object]) -> str:
@@ -85,12 +143,84 @@ def _options(defaults: dict[str, object]) -> str:
 
 def cli_page() -> str:
     """The page about the commands."""
-    command = [sys.executable, "-m", "typer", "convcost.cli", "utils", "docs", "--name", "convcost"]
+    app = str(DOCS / "app.py")
+    command = [sys.executable, "-m", "typer", app, "utils", "docs", "--name", "convcost"]
     made = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return MADE + made.stdout.rstrip() + "\n"
+    return MADE + made.stdout.rstrip().replace("&#x27;", "'") + "\n"
 
 
-PAGES = {"cli.md": cli_page, "spec.md": spec_page}
+PYTHON = """\
+# From Python
+
+The commands are thin over these functions. `import convcost` doesn't import torch; what runs or
+reads a model does.
+
+```python
+import convcost
+from torch import nn
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1))
+
+report = convcost.profile(model, input=(1, 3, 32, 32), measure=False)
+assert report.totals["parameters"].value == sum(p.numel() for p in model.parameters())
+assert report.totals["receptive_field"].value == (5, 5)
+print(convcost.render(report, "markdown"))
+
+report = convcost.compare("configs/primer.yaml", variants=["separable"], measure=False)
+standard, separable = report.rows
+assert separable.values["multiplications"].value == 5 * 5 * 3 * (8 * 8) + 256 * 3 * (8 * 8)
+
+light = convcost.rewrite(model, "separable")  # a copy, to run or to train
+assert sum(p.numel() for p in light.parameters()) < sum(p.numel() for p in model.parameters())
+
+try:
+    convcost.compare("nowhere.yaml")
+except convcost.ConvcostError as error:
+    assert error.message == "nowhere.yaml: no such file"
+```
+
+A value's `status` says how sure it is: `exact`, `measured` (with `low`, `high` and `rounds`),
+`lower_bound`, `upper_bound`, or `unavailable` (with its `reason`). What the keys of `values` and
+`totals` mean: [How to read the numbers](reading.md). `report.to_dict()` is what `--format json`
+prints; `convcost schema report` describes it.
+
+{members}
+"""
+
+
+def python_page() -> str:
+    """The page about the public functions and types."""
+    members = "\n\n".join(_member(name) for name in convcost.__all__ if not name.startswith("_"))
+    return MADE + PYTHON.format(members=members)
+
+
+def _member(name: str) -> str:
+    """A function or a class, with its signature or fields as the source has them."""
+    source = inspect.getsource(getattr(convcost, name))
+    (node,) = ast.parse(source).body
+    doc = _prose(inspect.getdoc(getattr(convcost, name)) or "")
+    if isinstance(node, ast.FunctionDef):
+        return f"## `{name}`\n\n```text\n{name}{_call(node)}\n```\n\n{doc}"
+    assert isinstance(node, ast.ClassDef)  # noqa: S101  nothing else is public
+    fields = (part for part in node.body if isinstance(part, ast.AnnAssign))
+    lines = (f"- `{ast.unparse(f.target)}`: `{ast.unparse(f.annotation)}`\n" for f in fields)
+    return f"## `{name}`\n\n{doc}\n\n{''.join(lines)}".rstrip()
+
+
+def _call(node: ast.FunctionDef) -> str:
+    """One parameter a line where a line would be too long."""
+    call, result = ast.unparse(node.args), ast.unparse(node.returns or ast.Constant(value=None))
+    if len(call) + len(result) > 80:
+        parts = re.split(r", (?=\*,|[a-z_]+:)", call)
+        call = "\n" + "".join(f"    {part},\n" for part in parts)
+    return f"({call.replace('=', ' = ')}) -> {result}"
+
+
+def _prose(doc: str) -> str:
+    return doc.replace("``", "`").replace("Raises:\n    ", "Raises: ")
+
+
+PAGES = {"cli.md": cli_page, "spec.md": spec_page, "python.md": python_page}
 
 
 def main() -> None:

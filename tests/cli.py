@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from convcost.cli import run as run_command_line
 
 COMMAND = (sys.executable, "-m", "convcost")
@@ -117,6 +119,11 @@ def assert_no_fault(ran: Ran) -> None:
     assert "internal error" not in ran.err
 
 
+def widest(text: str) -> int:
+    """Columns of the widest line."""
+    return max(cell_len(line) for line in text.splitlines())
+
+
 def is_printable(text: str) -> bool:
     """Whether a text holds nothing but printable characters and line ends."""
     return all(char.isprintable() or char == "\n" for char in text)
@@ -124,20 +131,32 @@ def is_printable(text: str) -> bool:
 
 def interrupted(seen: bytes, arguments: Sequence[str | Path], folder: Path) -> Ran:
     """Runs with a terminal for standard error; Ctrl-C as soon as ``seen`` stands there."""
+    return in_terminal(*arguments, folder=folder, interrupt_at=seen)
+
+
+def in_terminal(
+    *arguments: str | Path,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    interrupt_at: bytes | None = None,
+) -> Ran:
+    """Runs with a terminal for standard error, and Ctrl-C where something is to stand there."""
     import pty  # noqa: PLC0415  not every system has terminals like these
 
     terminal, theirs = pty.openpty()
     with subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
         cwd=folder,
-        env=environment({"COLUMNS": "120"}),
+        env=environment({"COLUMNS": "120", **(env or {})}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,
     ) as process:
         os.close(theirs)
-        said = _read(terminal, seen)
-        process.send_signal(signal.SIGINT)
+        said = b""
+        if interrupt_at is not None:
+            said = _read(terminal, interrupt_at)
+            process.send_signal(signal.SIGINT)
         said += _read(terminal, None)
         out, _ = process.communicate(timeout=60)
     os.close(terminal)

@@ -13,8 +13,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "convcost"
 
 LAYERS = (
-    {"errors", "units", "ops", "graph", "report", "_version"},
+    {"errors", "units", "ops", "graph", "report", "picture", "_version"},
     {"sources", "variants", "analyses", "measure", "render"},
+    {"search"},
     {"workflows"},
     {"cli", "pytest_plugin"},
 )
@@ -49,6 +50,7 @@ CORE_BELOW = {
     "ops": {"errors"},
     "graph": {"ops"},
     "report": {"errors"},
+    "picture": {"report"},
 }
 
 
@@ -119,6 +121,7 @@ TORCH_FREE = {
     "help": "main(['--help'])",
     "compare --help": "main(['compare', '--help'])",
     "compare": "main(['compare', '--no-measure', '--per-layer'])",
+    "show": "main(['show'])",
     "check --help": "main(['check', '--help'])",
     "pytest plugin": "import convcost.pytest_plugin",
     "schema": "main(['schema', 'report'])",

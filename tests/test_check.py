@@ -179,6 +179,19 @@ def test_timed_limits_of_this_machine_are_measured(tmp_path: Path) -> None:
     assert report["limits"][0]["found"]["status"] == "measured"
 
 
+def test_a_ratio_is_also_of_a_model_with_the_input_that_the_check_gives(tmp_path: Path) -> None:
+    ratios = "multiplications_ratio: {variant: separable, max: 0.99}"
+    timed = "latency_ratio: {variant: 'atrous:rate=2', max: 1000}"
+    written(tmp_path, f"{{{ratios}, {timed}}}", more="input: [2, 3, 9, 9]")
+    config = tmp_path / "convcost.yaml"
+    config.write_text(config.read_text().replace("net.yaml", "net.py"))
+    (tmp_path / "net.py").write_text("import torch\nmodel = torch.nn.Conv2d(3, 8, 3)\n")
+    exact, measured = checked(tmp_path)["limits"]
+    # 27 multiplications for each of 8 outputs, against 27 and 3 for each of 8
+    assert exact["found"] == {"status": "exact", "value": (27 + 3 * 8) / (27 * 8)}
+    assert measured["found"]["status"] == "measured"
+
+
 def test_an_absolute_latency_is_broken_after_two_runs(tmp_path: Path) -> None:
     report = checked(written(tmp_path, "{latency: {max: 1 ns}}"), "--seconds", "0.3", code=1)
     assert outcomes(report) == [("latency", "max", "broken")]

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import COMMAND, assert_no_fault, convcost, environment, fine, is_printable
-from rich.cells import cell_len
+from cli import COMMAND, assert_no_fault, convcost, environment, fine, is_printable, widest
 
 from convcost import __version__
 
@@ -46,10 +45,6 @@ def values(found: Any, key: str) -> list[Any]:
 
 def variants(found: Any) -> list[str]:
     return [row["variant"] for row in found["rows"]]
-
-
-def widest(text: str) -> int:
-    return max(cell_len(line) for line in text.splitlines())
 
 
 def spec(folder: Path, text: str) -> Path:
@@ -255,7 +250,7 @@ def test_each_variant_but_the_reference_has_a_verdict(measured: Path) -> None:
     reference, *others = saved(measured)["rows"]
     assert "verdict" not in reference["values"]
     verdicts = {row["values"]["verdict"]["value"] for row in others}
-    assert verdicts <= {"faster", "slower", "same", "inconclusive"}
+    assert verdicts <= {"faster", "slower", "same", "inconclusive", "untrusted"}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["cli.md", "spec.md"])
+@pytest.mark.parametrize("name", ["cli.md", "spec.md", "python.md"])
 def test_a_reference_page_is_what_the_code_makes(name: str) -> None:
     written = (ROOT / "docs" / name).read_text(encoding="utf-8")
     assert written == reference().PAGES[name](), "run python docs/make_reference.py"

@@ -21,10 +21,11 @@ from convcost import units
 from convcost.analyses import analyse
 from convcost.analyses.receptive_field import positions
 from convcost.analyses.receptive_field.positions import Positions
+from convcost.errors import ShapeError
 from convcost.graph import Graph, GraphBuilder
 from convcost.measure.modules import build_module, has_string_padding
 from convcost.measure.second_count import count_with_fvcore
-from convcost.ops import Concat, Conv, Elementwise, Flatten, GlobalPool, Linear, Resize
+from convcost.ops import Concat, Conv, Elementwise, Flatten, GlobalPool, Linear, Pool, Resize
 from convcost.report import Report, Value
 from convcost.sources.saved import report_adapter
 from convcost.sources.spec import load_spec
@@ -75,6 +76,24 @@ def lone_conv(graph: Graph) -> Conv:
 @law(300)
 def test_the_computed_shape_is_the_executed_one(graph: Graph) -> None:
     assert tuple(run(graph).shape) == graph.nodes[-1].shape
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "padding"), product((2, 3, 5), (1, 2, 3), (0, 1))
+)
+def test_a_pool_in_ceil_mode_takes_what_torch_takes(
+    kernel_size: int, stride: int, padding: int
+) -> None:
+    pool = Pool("max_pool", (kernel_size,), (stride,), ((padding, padding),), (1,), ceil_mode=True)
+    torchs = torch.nn.MaxPool1d(kernel_size, stride, padding, ceil_mode=True)
+    for size in range(1, 9):
+        try:
+            executed = tuple(torchs(torch.zeros(1, 1, size)).shape)
+        except RuntimeError:
+            with pytest.raises(ShapeError):
+                pool.output_shape((1, 1, size))
+        else:
+            assert pool.output_shape((1, 1, size)) == executed
 
 
 @given(strategies.stacks())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from convcost import ConvcostError, Finding, Report, Row, Value, load, render
+from convcost import ConvcostError, Finding, Report, Row, Value, compare, load, render
 from convcost.render import FORMATS, format_of
 
 
@@ -91,7 +91,7 @@ of standard's time): this run could only have seen a change of 10 % or more.
 separable: on paper 22.8× fewer multiplications (54.0 k for 1.23 M); here 1.22× slower (1.20× to 1.24× of standard's
 time); the saving on paper does not arrive.
 finding: primer, separable: an <odd> | count
-A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds, 99 % intervals in brackets
+A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds with warm caches, 99 % intervals in brackets
 ✓ fvcore counts the same
 ≠ atrous:rate=2: fvcore counts 0 for string padding
 """  # noqa: E501  as wide as it is printed
@@ -112,7 +112,7 @@ or more.
 (1.20× to 1.24× of standard's time); the saving on paper does not arrive.
 - **finding**: primer, separable: an \\<odd\\> \\| count
 
-A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds, 99 % intervals in brackets
+A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0; 40 rounds with warm caches, 99 % intervals in brackets
 
 ✓ fvcore counts the same
 
@@ -239,3 +239,13 @@ def test_an_unknown_format_names_the_known_ones() -> None:
     with pytest.raises(ConvcostError) as error:
         render(REPORT, "pdf")
     assert error.value.hint == "formats: table, json, csv, markdown"
+
+
+def test_a_report_of_a_source_with_control_characters_is_shown_again(tmp_path: Path) -> None:
+    spec = tmp_path / "a\x1b[31m.yaml"
+    spec.write_text("version: 1\ninput: [3, 8, 8]\nlayers: [{relu: {}}]\n", encoding="utf-8")
+    report = compare(str(spec), measure=False)
+    saved = tmp_path / "report.json"
+    saved.write_text(report.to_json(), encoding="ascii")
+    assert load(str(saved)) == report
+    assert report.source.endswith("a\\x1b[31m.yaml")

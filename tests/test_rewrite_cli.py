@@ -204,7 +204,7 @@ REFUSALS = {
     ),
     "dense of a spec": (
         ("compare", "--no-measure", "--variant", "dense:output_stride=2"),
-        "dense rewrites models, not specs",
+        "dense can't give output stride 2: the last feature map's is 1",
     ),
     "an input of a spec": (("compare", "--no-measure", *INPUT), "--set and --input are for models"),
     "a batch of a model": (

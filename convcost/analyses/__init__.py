@@ -1,7 +1,5 @@
 """From a graph to values: one function and one line in ``ANALYSES`` for each analysis."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

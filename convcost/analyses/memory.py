@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from convcost.analyses.multiplications import node_multiplications
@@ -19,8 +20,13 @@ def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]
     Bytes moved are the reads and writes of one pass with cold caches; arithmetic intensity is
     2 * multiplications per byte moved (Williams et al., 'Roofline', CACM 2009).
     """
-    held = [_stored(node) for node in graph.nodes]
-    moved = [_moved(node, graph) for node in graph.nodes]
+    sizes = [prod(node.shape) * node.itemsize for node in graph.nodes]
+    # a view stores nothing of its own
+    held = [
+        0 if node.shares is not None else size
+        for node, size in zip(graph.nodes, sizes, strict=True)
+    ]
+    moved = [_moved(node, size, sizes) for node, size in zip(graph.nodes, sizes, strict=True)]
     work = [node_multiplications(node, graph) for node in graph.nodes]
     rows = [_values(*costs) for costs in zip(held, moved, work, strict=True)]
     totals = _values(sum(held), sum(moved), sum(work))
@@ -35,22 +41,16 @@ def _values(held: int, moved: int, multiplications: int) -> dict[str, Value]:
     }
 
 
-def _stored(node: Node) -> int:
-    """The bytes of the output; a view stores nothing of its own."""
-    return 0 if node.shares is not None else _size(node)
-
-
-def _size(node: Node) -> int:
-    return prod(node.shape) * node.itemsize
-
-
-def _moved(node: Node, graph: Graph) -> int:
+def _moved(node: Node, written: int, sizes: Sequence[int]) -> int:
     is_view = node.shares is not None and isinstance(node.op, VIEWS)
     if is_view or not (node.inputs or node.parameters):
         return 0
-    read = sum(_size(graph.nodes[i]) for i in node.inputs)
-    weights = sum(p.size * p.itemsize for p in node.parameters)
-    return read + weights + _size(node)
+    moved = written
+    for index in node.inputs:
+        moved += sizes[index]
+    for parameter in node.parameters:
+        moved += parameter.size * parameter.itemsize
+    return moved
 
 
 def _peak(graph: Graph, held: list[int]) -> int:

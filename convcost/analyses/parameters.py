@@ -12,10 +12,12 @@ def count_parameters(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Va
     rows = []
     total = total_bytes = 0
     for node in graph.nodes:
-        new = {p.name: p for p in node.parameters if p.name not in seen}
-        seen.update(new)
-        size = sum(p.size for p in new.values())
-        size_bytes = sum(p.size * p.itemsize for p in new.values())
+        size = size_bytes = 0
+        for parameter in node.parameters:
+            if parameter.name not in seen:
+                seen.add(parameter.name)
+                size += parameter.size
+                size_bytes += parameter.size * parameter.itemsize
         total += size
         total_bytes += size_bytes
         rows.append(_values(size, size_bytes))

@@ -1,13 +1,13 @@
 """The command line: the only place that knows streams, colours and exit codes."""
 
-from __future__ import annotations
-
 import gc
+import inspect
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import wraps
 from importlib import import_module
 from typing import Annotated
 
@@ -19,15 +19,29 @@ gc.set_threshold(100_000, 50, 100)
 import typer
 
 from convcost.cli.interrupts import was_interrupted, watch
+from convcost.cli.options import Quiet
 from convcost.cli.standard_output import abandon_output, open_streams
-from convcost.cli.streams import print_error
+from convcost.cli.streams import be_quiet, print_error
 from convcost.errors import ConvcostError
 
 STOPPED = 2
 """Anything that stopped the work: bad usage, bad input, Ctrl-C, a closed pipe."""
 _TYPERS_CTRL_C = 130
 
-COMMANDS = ("compare", "profile", "rewrite", "check", "init", "diff", "render", "schema")
+COMMANDS = (
+    "compare",
+    "show",
+    "profile",
+    "rewrite",
+    "suggest",
+    "crossover",
+    "check",
+    "init",
+    "diff",
+    "machine",
+    "render",
+    "schema",
+)
 """Each is a module of this package with a function ``command``."""
 
 
@@ -61,8 +75,26 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_root)
     for name in arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS:
-        app.command(name)(import_module(f"convcost.cli.{name}").command)
+        app.command(name)(_with_quiet(import_module(f"convcost.cli.{name}").command))
     return app
+
+
+def _with_quiet(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """``command`` with the one option that all of them have."""
+
+    @wraps(command)
+    def run(*, quiet: bool, **options: object) -> int | None:
+        if quiet:
+            be_quiet()
+        return command(**options)
+
+    signature = inspect.signature(command, eval_str=True)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    option = inspect.Parameter("quiet", kind, default=False, annotation=Quiet)
+    parameters = [*signature.parameters.values(), option]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
 
 
 def main() -> None:
@@ -102,9 +134,9 @@ def _run() -> int:
     except typer.TyperException as error:
         _print_usage_error(error)
         return STOPPED
-    except (BrokenPipeError, SystemExit):
-        # the second is typer's answer to the first
-        return STOPPED
+    except (BrokenPipeError, SystemExit) as end:
+        # the second is typer's answer to the first, and how it ends completion
+        return 0 if isinstance(end, SystemExit) and not end.code else STOPPED
     except Exception as error:  # noqa: BLE001  a traceback is not an answer to a user
         _print_fault(error)
         return STOPPED

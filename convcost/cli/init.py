@@ -18,10 +18,12 @@ def command(
     """Writes a first configuration of ``convcost check``: today's costs as limits.
 
     $ convcost init examples/resnet.py configs/vgg16.yaml
+
+    $ convcost init examples/unet.py --config costs.yaml
     """
     from pathlib import Path
 
-    from convcost.cli.streams import progress, tell, write_whole
+    from convcost.cli.streams import progress, remark, write_whole
     from convcost.errors import ConvcostError
     from convcost.workflows.first_config import first_config
 
@@ -33,4 +35,4 @@ def command(
     with progress() as notify:
         text = first_config(source, path, notify)
     write_whole(path, text.encode())
-    tell(f"wrote {path}; convcost check holds the limits")
+    remark(f"wrote {path}; convcost check holds the limits")

@@ -1,7 +1,5 @@
 """Options that several commands share."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,6 +9,8 @@ from convcost.measure import settings
 
 if TYPE_CHECKING:
     from convcost.variants import Variant
+    from convcost.variants.mixed import Mixed
+    from convcost.workflows.crossover import Vary
 
 Format = Annotated[
     Literal["table", "json", "csv", "markdown"],
@@ -18,6 +18,10 @@ Format = Annotated[
 ]
 CheckFormat = Annotated[
     Literal["table", "json", "csv", "markdown", "junit", "github", "gitlab", "sarif"],
+    typer.Option("--format", "-f", help="Format of standard output."),
+]
+SuggestFormat = Annotated[
+    Literal["table", "json", "csv", "markdown", "yaml"],
     typer.Option("--format", "-f", help="Format of standard output."),
 ]
 Output = Annotated[
@@ -28,6 +32,9 @@ Output = Annotated[
         metavar="[FORMAT:]FILE",
         help="Also write this file; its suffix tells the format. Repeatable.",
     ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show data and errors only: no progress, no notes.")
 ]
 _WHERE = "Where and how to measure"
 
@@ -101,6 +108,57 @@ def parse_argument(text: str) -> tuple[str, object]:
     return key, parse_value(f"--set {key}", value)
 
 
+def parse_bound(bound: str, text: str | None) -> float | None:
+    """The number from ``--max-latency 20ms`` and the like, in its unit; a count isn't a fraction.
+
+    Raises:
+        ConvcostError: it isn't one.
+    """
+    from convcost.report import METRICS
+    from convcost.units import parse_quantity
+
+    if text is None:
+        return None
+    try:
+        return parse_quantity(text, METRICS[bound.partition("_")[2]].unit)
+    except ValueError as error:
+        raise ConvcostError(f"--{bound.replace('_', '-')} {text}: {error}") from None
+
+
+def parse_vary(text: str) -> "Vary":
+    """The number and its range from ``--vary out_channels=8:1024``.
+
+    Raises:
+        ConvcostError: it isn't one.
+    """
+    from convcost.workflows.crossover import NUMBERS, Vary
+
+    key, _, ends = text.partition("=")
+    first, _, last = ends.partition(":")
+    if key not in NUMBERS:
+        raise ConvcostError(
+            f"--vary {text}: {key!r} can't be varied", f"one of {', '.join(NUMBERS)}"
+        )
+    is_whole = first.isdecimal() and last.isdecimal() and len(ends) < 16
+    if not is_whole or not 0 < int(first) < int(last):
+        raise ConvcostError(f"--vary {text}: not KEY=FIRST:LAST", "for example out_channels=8:1024")
+    return Vary(key, int(first), int(last))
+
+
+def parse_spec_variant(text: str) -> "Variant":
+    """A variant of one layer from its text.
+
+    Raises:
+        BadParameter: it isn't one.
+    """
+    from convcost.variants import parse_variant
+
+    try:
+        return parse_variant(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--variant") from None
+
+
 def parse_shape(text: str) -> tuple[int, ...]:
     """The sizes from ``--input 1x3x224x224``.
 
@@ -113,15 +171,16 @@ def parse_shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def parse_model_variant(text: str) -> Variant:
-    """A variant of models from its text.
+def parse_model_variant(text: str) -> "Variant | Mixed":
+    """A variant, or several mixed, from its text.
 
     Raises:
         BadParameter: it isn't one.
     """
-    from convcost.variants import MODEL_VARIANTS, parse_variant
+    from convcost.variants import MODEL_VARIANTS
+    from convcost.variants.mixed import parse_mixed
 
     try:
-        return parse_variant(text, MODEL_VARIANTS)
+        return parse_mixed(text, MODEL_VARIANTS)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--variant") from None

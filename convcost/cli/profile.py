@@ -80,7 +80,7 @@ def command(  # noqa: PLR0913  one parameter for each option
 
     $ convcost profile examples/resnet.py
 
-    $ convcost profile torchvision.models:resnet50 --set weights=null --sort latency --top 10
+    $ convcost profile examples/resnet.py --set depth=18 --sort latency --top 10
     """
     from convcost.cli.streams import parse_copies, progress, show
     from convcost.workflows.profile import ProfileRequest, profile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -12,6 +13,10 @@ from convcost.errors import ConvcostError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+
+LOOK_ALIKES = "convcost_look_alikes"
+"""What a stream does about a character that its encoding lacks."""
 
 
 class _Told(io.RawIOBase):
@@ -45,9 +50,10 @@ def open_streams() -> None:
     Raises:
         ConvcostError: standard output is closed.
     """
+    codecs.register_error(LOOK_ALIKES, _look_alike)
     if sys.stderr is None:
         sys.stderr = _nowhere()
-    sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(errors=LOOK_ALIKES)  # type: ignore[union-attr]
     if sys.stdout is None:
         sys.stdout = _nowhere()
         raise ConvcostError("standard output can't be written: it is closed")
@@ -55,9 +61,15 @@ def open_streams() -> None:
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Told(getattr(buffer, "raw", buffer))),
         encoding=sys.stdout.encoding,
-        errors="replace",  # a terminal may lack ×
+        errors=LOOK_ALIKES,
         line_buffering=sys.stdout.isatty(),
     )
+
+
+def _look_alike(error: UnicodeError) -> tuple[str, int]:
+    from convcost.cli.look_alikes import replace  # no stream of UTF-8 needs them
+
+    return replace(error)
 
 
 def abandon_output() -> None:

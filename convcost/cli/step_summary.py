@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from convcost.cli.streams import tell
+from convcost.cli.streams import remark
 from convcost.render import render
 from convcost.report import Report
 
@@ -25,7 +25,7 @@ def append_summary(report: Report) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(fitting(render(report, "markdown"), LIMIT - 1 - there))
     except OSError as error:
-        tell(f"note: {name}: the summary can't be written: {error.strerror}")
+        remark(f"note: {name}: the summary can't be written: {error.strerror}")
 
 
 def fitting(text: str, room: int) -> str:

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.cli.interrupts import raise_again
 from convcost.errors import ConvcostError, printable
-from convcost.render import CHECK_FORMATS, FORMATS, format_of, formats_of, render
+from convcost.render import CHECK_FORMATS, FORMATS, SUGGEST_FORMATS, format_of, formats_of, render
 from convcost.report import Report
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 PIPE_WIDTH = 120
 
@@ -35,10 +38,11 @@ def parse_copies(texts: Sequence[str], kind: str = "") -> list[Copy]:
 
 def _parse_copy(text: str, kind: str) -> Copy:
     head, colon, rest = text.partition(":")
-    is_named = colon and head in (*FORMATS, *CHECK_FORMATS)
+    is_named = colon and head in (*FORMATS, *CHECK_FORMATS, *SUGGEST_FORMATS)
     name, file = (head, rest) if is_named else (format_of(text), text)
     if name not in formats_of(kind):
-        raise ConvcostError(f"--output {text}: {name} is a format of convcost check only")
+        owner = "suggest" if name in SUGGEST_FORMATS else "check"
+        raise ConvcostError(f"--output {text}: {name} is a format of convcost {owner} only")
     return Copy(name, writable(file, text))
 
 
@@ -63,20 +67,21 @@ def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: 
     for copy in copies:
         write_whole(copy.file, render(report, copy.format).encode())
     for notice in report.notices:
-        tell(f"note: {notice}")
+        remark(f"note: {notice}")
     if format == "table":
-        _print_table(report)
+        from convcost.render.table import TableView
+
+        print_view(TableView(report))
     else:
         sys.stdout.write(render(report, format))
 
 
-def _print_table(report: Report) -> None:
+def print_view(view: RenderableType) -> None:
+    """Prints what rich can show on standard output, as wide as the terminal or 120 columns."""
     from rich.console import Console
 
-    from convcost.render.table import TableView
-
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    Console(width=width, highlight=False, emoji=False).print(TableView(report))
+    Console(width=width, highlight=False, emoji=False).print(view)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -113,12 +118,28 @@ def _umask() -> int:
 
 
 def print_error(message: str, hint: str) -> None:
-    """Tells on standard error what stopped the work and what to do."""
+    """Tells on standard error what stopped the work and what to do, in a terminal in a box."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        with suppress(OSError):
+            _print_boxed(message, hint)
+        return
     first, *rest = message.splitlines() or [""]
     lines = [f"error: {first}", *(f"       {line}" for line in rest)]
     if hint:
         lines.append(f"  hint: {hint}")
     tell("\n".join(lines))
+
+
+def _print_boxed(message: str, hint: str) -> None:
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    text = Text("\n".join(map(printable, message.splitlines())))
+    if hint:
+        text.append("\n").append("hint: ", "bold").append(printable(hint))
+    box = Panel(text, title="error", title_align="left", border_style="red")
+    Console(stderr=True, highlight=False, emoji=False).print(box)
 
 
 def tell(text: str) -> None:
@@ -127,30 +148,33 @@ def tell(text: str) -> None:
         print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)  # noqa: T201
 
 
+class _Quiet:
+    """Whether ``--quiet`` was given."""
+
+    asked = False
+
+
+def be_quiet() -> None:
+    """From now on only data and errors are shown."""
+    _Quiet.asked = True
+
+
+def remark(text: str) -> None:
+    """Tells what is no error, unless ``--quiet`` was given."""
+    if not _Quiet.asked:
+        tell(text)
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str, float | None], None]]:
     """A function that shows on a terminal's standard error what is done and how far it is.
 
     It also raises an interrupt that was put off or lost before it.
     """
-    if not sys.stderr.isatty():
+    if _Quiet.asked or not sys.stderr.isatty():
         yield lambda *_: raise_again()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from convcost.cli.waiting import bars
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(20),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("starting", total=None)
-
-        def notify(doing: str, share: float | None) -> None:
-            raise_again()
-            total = None if share is None else 1.0
-            bars.update(task, description=doing, total=total, completed=min(share or 0.0, 1.0))
-
+    with bars() as notify:
         yield notify

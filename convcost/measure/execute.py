@@ -13,24 +13,19 @@ from torch import Tensor, nn
 
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
+from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.clocks import Call, clock_for
-from convcost.measure.intervals import Estimate, Verdict, estimate, judge, smallest_change
+from convcost.measure.comparison import Comparison, Protocol, measure_calls
+from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, need_bytes, settled
 from convcost.measure.modules import build_module, check_output, has_string_padding
-from convcost.measure.rounds import Plan, Samples, run_rounds
+from convcost.measure.roofline import ceilings_for
 from convcost.measure.second_count import count_with_fvcore
-from convcost.measure.settings import CONFIDENCE, SECONDS_PER_CANDIDATE, Settings
+from convcost.measure.settings import Settings
+from convcost.measure.waiting import processors, waited_seconds
 
 Notify = Callable[[str, float | None], None]
 """Told what is being done, and the share that is done where it is known."""
-
-
-class Comparison(NamedTuple):
-    """One candidate against the reference."""
-
-    ratio: Estimate
-    verdict: Verdict
-    smallest_change: float
 
 
 class Outcome(NamedTuple):
@@ -44,6 +39,7 @@ class Outcome(NamedTuple):
     string_padded: Mapping[str, tuple[str, ...]]
     latencies: Mapping[str, Estimate]
     comparisons: Mapping[str, Comparison]
+    ceilings: Ceilings
     environment: Mapping[str, str | int | float]
     interrupted: bool
 
@@ -69,11 +65,9 @@ def execute(
             check_output(graph, modules[name](sample))
             counts[name] = count_with_fvcore(modules[name], sample)
         calls = {name: partial(module, sample) for name, module in modules.items()}
-        samples = _time(calls, device, settings, notify)
+        outcome = _outcome(calls, device, threads, settings, notify)
     padded = {name: _string_padded(graph) for name, graph in graphs.items()}
-    return _outcome(samples, device, threads, settings)._replace(
-        fvcore_multiplications=counts, string_padded=padded
-    )
+    return outcome._replace(fvcore_multiplications=counts, string_padded=padded)
 
 
 def execute_modules(
@@ -91,15 +85,41 @@ def execute_modules(
     device = find_device(settings.device)
     with settled(settings.threads) as threads, torch_errors(settings):
         calls = {name: partial(module, *args, **kwargs) for name, module in modules.items()}
-        samples = _time(calls, device, settings, notify)
-    return _outcome(samples, device, threads, settings)
+        return _outcome(calls, device, threads, settings, notify)
 
 
-def _outcome(samples: Samples, device: torch.device, threads: int, settings: Settings) -> Outcome:
-    rounds = len(next(iter(samples.seconds.values())))
-    environment = {**describe(device, threads, rounds), "cuda_graph": settings.cuda_graph}
-    latencies, comparisons = _latencies(samples), _comparisons(samples, settings.delta)
-    return Outcome({}, {}, latencies, comparisons, environment, samples.interrupted)
+def _outcome(
+    calls: Mapping[str, Call],
+    device: torch.device,
+    threads: int,
+    settings: Settings,
+    notify: Notify,
+) -> Outcome:
+    calls = {name: _call(call, device, settings) for name, call in calls.items()}
+    notify("measuring the machine's ceilings", None)
+    ceilings = ceilings_for(device, settings.dtype)
+
+    def progress(rounds: int, share: float) -> None:
+        notify(f"measuring, round {rounds}", share)
+
+    found = measure_calls(calls, protocol(device, threads, settings), progress)
+    environment = {**describe(device, threads, found.rounds), "cuda_graph": settings.cuda_graph}
+    return Outcome(
+        {}, {}, found.latencies, found.comparisons, ceilings, environment, found.interrupted
+    )
+
+
+def protocol(device: torch.device, threads: int, settings: Settings) -> Protocol:
+    """How this machine is measured as ``settings`` say."""
+    return Protocol(
+        settings.seconds,
+        settings.delta,
+        clock_for(device),
+        Random(settings.seed),  # noqa: S311  an order, no secret
+        waited_seconds,
+        threads,
+        processors(),
+    )
 
 
 def _string_padded(graph: Graph) -> tuple[str, ...]:
@@ -152,24 +172,6 @@ def torch_errors(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-def _time(
-    calls: Mapping[str, Call], device: torch.device, settings: Settings, notify: Notify
-) -> Samples:
-    calls = {name: _call(call, device, settings) for name, call in calls.items()}
-    plan = Plan(
-        seconds=settings.seconds,
-        default_seconds=SECONDS_PER_CANDIDATE * len(calls),
-        half_width=settings.delta / 3,
-        confidence=_confidence(len(calls) - 1),
-    )
-
-    def progress(rounds: int, share: float) -> None:
-        notify(f"measuring, round {rounds}", share)
-
-    clock = clock_for(device)
-    return run_rounds(calls, plan, clock, Random(settings.seed), progress)  # noqa: S311  an order, no secret
-
-
 def _call(call: Call, device: torch.device, settings: Settings) -> Call:
     if not settings.cuda_graph:
         return call
@@ -180,22 +182,3 @@ def _call(call: Call, device: torch.device, settings: Settings) -> Call:
     with torch.cuda.graph(graph):
         call()
     return graph.replay
-
-
-def _confidence(comparisons: int) -> float:
-    """Of each comparison, so that all of them together keep ``CONFIDENCE`` (Bonferroni)."""
-    return 1 - (1 - CONFIDENCE) / max(1, comparisons)
-
-
-def _latencies(samples: Samples) -> dict[str, Estimate]:
-    return {name: estimate(times, CONFIDENCE) for name, times in samples.seconds.items() if times}
-
-
-def _comparisons(samples: Samples, delta: float) -> dict[str, Comparison]:
-    reference, *others = samples.seconds
-    confidence = _confidence(len(others))
-    comparisons = {}
-    for name in others if samples.seconds[reference] else ():
-        ratio = estimate(samples.ratios(name, reference), confidence)
-        comparisons[name] = Comparison(ratio, judge(ratio, delta), smallest_change(ratio, delta))
-    return comparisons

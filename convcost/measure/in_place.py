@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from random import Random
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.clocks import MarkingClock, clock_for
-from convcost.measure.execute import torch_errors
-from convcost.measure.intervals import Estimate, estimate
+from convcost.measure.comparison import measure_calls
+from convcost.measure.execute import protocol, torch_errors
+from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, settled
-from convcost.measure.rounds import Plan, run_rounds
-from convcost.measure.settings import CONFIDENCE, SECONDS_PER_CANDIDATE, Settings
+from convcost.measure.roofline import ceilings_for
+from convcost.measure.settings import Settings
 
 _PLAIN, _INSTRUMENTED = "plain", "instrumented"
 
@@ -27,12 +28,14 @@ class InPlace(NamedTuple):
 
     ``segments`` are, in order of time, the gap before the first call, the first call, the gap
     after it, and so on; empty where the calls weren't those of the trace. ``cost`` is the
-    instrumented pass over the plain one.
+    instrumented pass over the plain one. ``doubts`` say why the run can't be trusted.
     """
 
     segments: Sequence[Sequence[float]]
     total: Estimate | None
     cost: Estimate | None
+    ceilings: Ceilings
+    doubts: tuple[str, ...]
     environment: Mapping[str, str | int | float]
     notices: tuple[str, ...]
     interrupted: bool
@@ -56,30 +59,32 @@ def measure_in_place(  # noqa: PLR0913
         module = module.to(device)
         inputs, named = on_device(args, kwargs, module)
         watch = _Stopwatch(module, calls, clock_for(device))
+        notify("measuring the machine's ceilings", None)
+        ceilings = ceilings_for(device, settings.dtype)
 
         def progress(rounds: int, share: float) -> None:
             watch.complete = len(watch.passes)
             notify(f"measuring, round {rounds}", share)
 
-        samples = run_rounds(
+        found = measure_calls(
             {
                 _PLAIN: lambda: module(*inputs, **named),
                 _INSTRUMENTED: lambda: watch.run(inputs, named),
             },
-            Plan(settings.seconds, 2 * SECONDS_PER_CANDIDATE, settings.delta / 3, CONFIDENCE),
-            clock_for(device),
-            Random(settings.seed),  # noqa: S311  an order, no secret
+            protocol(device, threads, settings),
             progress,
         )
-        rounds = len(samples.seconds[_PLAIN])
-        segments = watch.segments(rounds, samples.times.get(_INSTRUMENTED, 1))
+        segments = watch.segments(found.rounds, found.times.get(_INSTRUMENTED, 1))
+    cost = found.comparisons.get(_INSTRUMENTED)
     return InPlace(
         segments,
-        estimate(samples.seconds[_PLAIN], CONFIDENCE) if rounds else None,
-        estimate(samples.ratios(_INSTRUMENTED, _PLAIN), CONFIDENCE) if rounds else None,
-        describe(device, threads, rounds),
-        () if segments or not rounds else ("the model's calls differ from pass to pass",),
-        samples.interrupted,
+        found.latencies.get(_PLAIN),
+        cost and cost.ratio,
+        ceilings,
+        cost.doubts if cost else (),
+        describe(device, threads, found.rounds),
+        () if segments or not found.rounds else ("the model's calls differ from pass to pass",),
+        found.interrupted,
     )
 
 

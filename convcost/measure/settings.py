@@ -1,7 +1,5 @@
 """What a measurement may be asked for. No torch here."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 Device = Literal["cpu", "cuda", "mps"]

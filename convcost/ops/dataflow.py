@@ -3,8 +3,6 @@
 ``dims`` count from 0; the shapes belong to the nodes.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from convcost.ops.shapes import Padding, Sizes

@@ -5,8 +5,6 @@ Shapes are ``(batch, channels, *spatial)``; per-axis settings hold one entry per
 parameters.
 """
 
-from __future__ import annotations
-
 from math import prod
 from typing import NamedTuple
 
@@ -48,7 +46,8 @@ class Conv(NamedTuple):
     @property
     def effective_kernel_size(self) -> Sizes:
         """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        spans = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        return tuple(spans)
 
     @property
     def is_pointwise(self) -> bool:
@@ -112,33 +111,37 @@ class Pool(NamedTuple):
     @property
     def effective_kernel_size(self) -> Sizes:
         """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        spans = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        return tuple(spans)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         _need_spatial(shape, len(self.kernel_size))
-        spatial, window = shape[2:], self.effective_kernel_size
-        sizes = _window_size(spatial, window, self.stride, self.padding)
-        if self.ceil_mode:
-            settings = zip(spatial, window, self.stride, self.padding, sizes, strict=True)
-            sizes = tuple(_ceil_size(*setting) for setting in settings)
+        settings = (shape[2:], self.effective_kernel_size, self.stride, self.padding)
+        sizes = _window_size(*settings, ceil=self.ceil_mode)
         return (*shape[:2], *sizes)
 
 
-def _window_size(spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding) -> Sizes:
-    padded = tuple(n + sum(p) for n, p in zip(spatial, padding, strict=True))
-    if any(k > n for k, n in zip(window, padded, strict=True)):
+def _window_size(
+    spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding, *, ceil: bool = False
+) -> Sizes:
+    padded = [n + before + after for n, (before, after) in zip(spatial, padding, strict=True)]
+    sizes = [(n - k) // s + 1 for n, k, s in zip(padded, window, stride, strict=True)]
+    if ceil:
+        axes = zip(spatial, padded, window, stride, padding, strict=True)
+        sizes = [_ceil_size(*axis) for axis in axes]
+    if min(sizes) < 1:
         raise ShapeError(
             f"the kernel spans {format_shape(window)} positions, "
-            f"the padded input has only {format_shape(padded)}"
+            f"the padded input has only {format_shape(tuple(padded))}"
         )
-    return tuple((n - k) // s + 1 for n, k, s in zip(padded, window, stride, strict=True))
+    return tuple(sizes)
 
 
-def _ceil_size(size: int, window: int, stride: int, pad: tuple[int, int], floor_size: int) -> int:
+def _ceil_size(size: int, padded: int, window: int, stride: int, pad: tuple[int, int]) -> int:
     # torch.nn.MaxPool2d, ceil_mode: a window that would start in the padding after is left out
-    partial = (size + sum(pad) - window) % stride > 0
-    return floor_size + (partial and floor_size * stride < size + pad[0])
+    last = -(-(padded - window) // stride)
+    return last + (last * stride < size + pad[0])
 
 
 class Linear(NamedTuple):

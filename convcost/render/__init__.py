@@ -15,6 +15,9 @@ from convcost.report import Report
 FORMATS = ("table", "json", "csv", "markdown")
 CHECK_FORMATS = ("junit", "github", "gitlab", "sarif")
 """Of checks only."""
+SUGGEST_FORMATS = ("yaml",)
+"""Of suggestions only."""
+_MORE = {"check": CHECK_FORMATS, "suggest": SUGGEST_FORMATS}
 SUFFIXES = {
     ".txt": "table",
     ".json": "json",
@@ -22,19 +25,21 @@ SUFFIXES = {
     ".md": "markdown",
     ".xml": "junit",
     ".sarif": "sarif",
+    ".yaml": "yaml",
+    ".yml": "yaml",
 }
 _OF_CHECKS = {"markdown": "check_markdown"}
 
 
 def render(report: Report, format: str) -> str:  # noqa: A002  the option's own name
-    """``report`` as text in one of ``FORMATS``, a check's also in one of ``CHECK_FORMATS``.
+    """``report`` as text in one of its ``formats_of``.
 
     Raises:
         ConvcostError: there is no such format of this kind of report.
     """
     formats = formats_of(report.kind)
     if format not in formats:
-        what = f"a {report.kind}" if format in CHECK_FORMATS else "a report"
+        what = f"a {report.kind}" if format in (*CHECK_FORMATS, *SUGGEST_FORMATS) else "a report"
         message = f"no format {format!r} of {what}"
         raise ConvcostError(message, f"formats: {', '.join(formats)}")
     module = _OF_CHECKS.get(format, format) if report.kind == "check" else format
@@ -44,7 +49,7 @@ def render(report: Report, format: str) -> str:  # noqa: A002  the option's own 
 
 def formats_of(kind: str) -> tuple[str, ...]:
     """The formats of a kind of report."""
-    return (*FORMATS, *CHECK_FORMATS) if kind == "check" else FORMATS
+    return (*FORMATS, *_MORE.get(kind, ()))
 
 
 def format_of(file: str) -> str:

@@ -1,7 +1,5 @@
 """What a compare report says in words and cells, shared by the table and markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -75,6 +73,40 @@ def summary_columns(report: Report) -> list[Column]:
     return columns
 
 
+def design_columns(report: Report) -> list[Column]:
+    """The columns of suggested designs: a number for each, and the rest as of variants."""
+    numbers = {row.variant: number for number, row in enumerate(report.rows)}
+    first = Column("design", lambda row: Cell(design_label(numbers[row.variant])), right=False)
+    _, *rest = summary_columns(report)
+    strides = {row.values["effective_stride"].value for row in report.rows}
+    if len(strides) > 1:
+        rest.insert(0, Column("stride", lambda row: Cell(_per_axis("effective_stride", row))))
+    return [first, *rest]
+
+
+def design_label(number: int) -> str:
+    """What a design is called in its table."""
+    return str(number) if number else "as it is"
+
+
+def crossover_columns(report: Report) -> list[Column]:
+    """The columns of a varied layer: the number, both latencies, and how they compare."""
+    key = str(report.environment["vary"])
+    return [
+        Column(key, lambda row: Cell(f"{row.settings[key]:,}")),
+        Column("standard", lambda row: _latency(row._replace(values=row.base))),
+        Column(report.rows[0].variant, _latency),
+        Column(METRICS["multiplications_ratio"].label, _on_paper),
+        Column(METRICS["latency_ratio"].label, _here),
+    ]
+
+
+def machine_columns() -> list[Column]:
+    """The columns of a machine's ceilings."""
+    keys = ("multiplications_per_second", "bytes_per_second", "smallest_latency", "ridge_intensity")
+    return [Column("dtype", lambda row: Cell(row.name), right=False), *map(_plain, keys)]
+
+
 def layer_columns(rows: Iterable[Row]) -> list[Column]:
     """The columns of single layers, as far as they have values for them."""
     rows = list(rows)
@@ -96,6 +128,8 @@ def layer_columns(rows: Iterable[Row]) -> list[Column]:
     ]
     if any("latency" in row.values for row in rows):
         columns += [Column(METRICS["latency"].label, _latency), _plain("latency_share")]
+    if any("bound" in row.values for row in rows):
+        columns.append(Column(METRICS["bound"].label, _bound))
     return columns
 
 
@@ -172,6 +206,12 @@ def _latency(row: Row) -> Cell:
     if value.low is None or value.high is None:
         return Cell(text)
     return Cell(text, f"[{format_seconds_range(value.low, value.high, number(value))}]")
+
+
+def _bound(row: Row) -> Cell:
+    if "bound" not in row.values:
+        return Cell("")
+    return Cell(_value("bound", row), _value("roofline_share", row))
 
 
 def _on_paper(row: Row) -> Cell:

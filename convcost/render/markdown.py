@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, specs
 from convcost.report import Report
 
 
@@ -21,10 +21,14 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _table(main_section(report))
     yield ""
     for variant, sentence in sentences(report):
-        yield f"- **{escape(variant)}**: {escape(sentence)}"
+        yield (
+            f"- **{escape(variant)}**: {escape(sentence)}" if variant else f"  `{sentence.strip()}`"
+        )
     for finding in report.findings:
         where = f"{finding.name}, {finding.variant}"
         yield f"- **finding**: {escape(f'{where}: {finding.message}')}"
+    for label, spec in specs(report):
+        yield from ("", f"**{label} as a layer spec**", "", "```yaml", *spec.splitlines(), "```")
     for note in footnotes(report):
         yield from ("", escape(note))
     for section in more_sections(report):

@@ -12,11 +12,14 @@ from convcost.units import format_factor
 def footnotes(report: Report) -> Iterator[str]:
     """How the numbers came about, in one line, and the meaning of the marks that are used."""
     env = report.environment
+    if report.kind == "machine":
+        yield from _machine_notes(report)
+        return
     if "processor" in env:
         yield (
-            f"{env['processor']}, {env['device']}, {env['threads']} threads, {env['dtype']}, "
-            f"{env['memory_format']}, torch {env['torch']}; {env['rounds']} rounds, "
-            "99 % intervals in brackets"
+            f"{env['processor']}, {env['device']}, {_threads(env['threads'])}, {env['dtype']}, "
+            f"{env['memory_format']}, torch {env['torch']}; {env['rounds']} rounds with warm "
+            "caches, 99 % intervals in brackets"
         )
     yield from _differences(report)
     marks = {mark(row) for row in report.rows}
@@ -28,6 +31,19 @@ def footnotes(report: Report) -> Iterator[str]:
         second = row.values.get("fvcore_multiplications")
         if second is not None and second.reason:
             yield f"≠ {row.variant}: {second.reason}"
+
+
+def _threads(threads: object) -> str:
+    return f"{threads} thread{'' if threads == 1 else 's'}"
+
+
+def _machine_notes(report: Report) -> Iterator[str]:
+    env = report.environment
+    yield f"{_threads(env['threads'])}, torch {env['torch']}"
+    yield (
+        "multiplications: a large matrix product; memory: a copy larger than the caches, bytes "
+        "read and written; an op with fewer FLOP per byte than the last column is bound by memory"
+    )
 
 
 def _differences(report: Report) -> Iterator[str]:
@@ -50,6 +66,8 @@ def _profile_notes(report: Report) -> Iterator[str]:
     latencies = (row.values.get("latency") for row in report.rows[1:])
     reasons = (value.reason for value in latencies if value is not None and value.value is None)
     yield from (f"no latency: {reason}" for reason in dict.fromkeys(filter(None, reasons)))
+    if any("bound" in row.values for row in report.rows):
+        yield "bound by: what limits a row, and the share of the machine's roofline that it reaches"
     cost = report.totals.get("instrument_ratio")
     if cost is not None and cost.value is not None:
         yield f"a pass with the layers' clocks takes {format_factor(number(cost))} of a plain pass"

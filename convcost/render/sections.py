@@ -1,12 +1,18 @@
 """What a report shows, in order, for formats that are made of tables and lines."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from convcost.ops import format_shape
-from convcost.render.cells import Column, layer_columns, summary_columns, verification_columns
+from convcost.render.cells import (
+    Column,
+    crossover_columns,
+    design_columns,
+    layer_columns,
+    machine_columns,
+    summary_columns,
+    verification_columns,
+)
 from convcost.render.changes import change_columns, total_row
 from convcost.report import Report, Row
 
@@ -25,9 +31,15 @@ def title(report: Report) -> str:
     shapes = " and ".join(map(format_shape, report.input))
     if report.kind == "profile":
         return f"{report.source}: input {shapes}"
+    if report.kind == "machine":
+        return f"{report.source}: {report.environment['device']}, ceilings"
     if report.kind == "diff":
         changed = len(report.rows)
         return f"{report.source}: {changed or 'no'} {'layer' if changed == 1 else 'layers'} differ"
+    if report.kind == "crossover":
+        env = report.environment
+        what = f"{env['layer']}: input {shapes}, {env['vary']} {env['first']} to {env['last']}"
+        return f"{report.source}, {what}"
     output = format_shape(report.rows[0].output_shape)
     return f"{report.rows[0].name}: input {shapes}, output {output}"
 
@@ -39,6 +51,12 @@ def main_section(report: Report) -> Section:
         return Section("", layer_columns(report.rows), report.rows, total)
     if report.kind == "diff":
         return Section("", change_columns(report), report.rows, total_row(report))
+    if report.kind == "machine":
+        return Section("", machine_columns(), report.rows)
+    if report.kind == "crossover":
+        return Section("", crossover_columns(report), report.rows)
+    if report.kind == "suggest":
+        return Section("", design_columns(report), report.rows)
     return Section("", summary_columns(report), report.rows)
 
 

@@ -4,22 +4,82 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convcost.render.cells import compared, format_value
+from convcost.render.cells import compared, design_label, format_value
 from convcost.report import Report, Row, Value, number
-from convcost.units import format_count, format_factor, format_percent
+from convcost.units import format_count, format_factor, format_percent, format_seconds
 
 
 def sentences(report: Report) -> Iterator[tuple[str, str]]:
-    """Each variant but the reference, with its sentence."""
+    """Each variant with its sentence; the reference has one only where it was measured."""
+    if report.kind == "suggest":
+        yield from _designs(report)
+    if report.kind == "crossover":
+        yield from _crossover(report)
     if report.kind != "compare":
         return
     reference, *others = report.rows
+    if reason := _bound(reference):
+        yield reference.variant, f"{reason}."
     for row in others:
         clauses = [_paper(row, reference), *_proof(row, reference)]
         if "latency_ratio" in row.values:
             clauses.append(_here(row, report))
             clauses.append(_lesson(row))
+            clauses.append(_bound(row))
+            clauses.append(_lost(row))
         yield row.variant, "; ".join(filter(None, clauses)) + "."
+
+
+def _designs(report: Report) -> Iterator[tuple[str, str]]:
+    """Each design by its number, with what it is and what makes it."""
+    reference, *others = report.rows
+    for place, row in enumerate(others, 1):
+        clauses = [_paper(row, reference)]
+        if "latency_ratio" in row.values:
+            clauses += [_here(row, report), _bound(row)]
+        yield design_label(place), f"{row.variant}: {'; '.join(filter(None, clauses))}."
+        if "command" in row.values:
+            yield "", f"  {row.values['command'].value}"
+        elif "spec" in row.values:
+            yield "", f"  a layer spec of its own{_first(place)}"
+
+
+def _crossover(report: Report) -> Iterator[tuple[str, str]]:
+    """Where the verdict turns, and what the variant is worth at the end."""
+    totals, last = report.totals, report.rows[-1]
+    if not totals:
+        return
+    key, end = report.environment["vary"], report.environment["last"]
+    before, after = (str(totals[k].value) for k in ("verdict_first", "verdict_last"))
+    if before == after:
+        what = "neither surely faster nor slower" if before == "undecided" else after
+        text = f"no crossover: {what} at both ends"
+    else:
+        ends = [totals.get(k) for k in ("crossover_after", "crossover_until")]
+        parts = [
+            f"{before} up to {number(ends[0]):,}" if ends[0] else "undecided at first",
+            f"{after} from {number(ends[1]):,} on" if ends[1] else "undecided at the end",
+        ]
+        text = f"here {', '.join(parts)}: the crossover lies between"
+    paper = compared(last.values["multiplications_ratio"], "fewer", "more")
+    here = f"at {key}={end:,} {_here(last, report).removeprefix('here ')}"
+    yield last.variant, f"{text}; {here}; on paper {paper} multiplications there."
+
+
+MOST_LINES = 24
+"""A longer spec is only in the JSON."""
+
+
+def specs(report: Report) -> Iterator[tuple[str, str]]:
+    """The layer specs of suggested designs that are short enough to be read, each by its number."""
+    for place, row in enumerate(report.rows):
+        text = str(row.values["spec"].value) if "spec" in row.values else ""
+        if 0 < text.count("\n") <= MOST_LINES:
+            yield design_label(place), text.rstrip()
+
+
+def _first(place: int) -> str:
+    return ": convcost suggest … --format yaml" if place == 1 else ", in --format json"
 
 
 def _paper(row: Row, reference: Row) -> str:
@@ -89,6 +149,8 @@ def _here(row: Row, report: Report) -> str:
     if verdict == "same":
         delta = format_percent(float(report.environment.get("delta") or 0))
         return f"here the same time within {delta} {_interval(row)}"
+    if verdict == "untrusted":
+        return f"here not to be trusted: {row.values['verdict'].reason}"
     change = row.values.get("smallest_change")
     if change is None:
         return f"here inconclusive: {ratio.rounds} rounds are too few for an interval"
@@ -106,7 +168,7 @@ def _interval(row: Row) -> str:
 
 def _lesson(row: Row) -> str:
     paper, verdict = row.values["multiplications_ratio"], row.values["verdict"].value
-    if paper.value is None or verdict == "inconclusive":
+    if paper.value is None or verdict in ("inconclusive", "untrusted"):
         return ""
     share, time = number(paper), number(row.values["latency_ratio"])
     if share < 1 and verdict in ("same", "slower"):
@@ -116,3 +178,41 @@ def _lesson(row: Row) -> str:
     if share == 1 and verdict == "slower":
         return "equal multiplications, more time"
     return ""
+
+
+def _bound(row: Row) -> str:
+    """What bounds its time, by the machine's ceilings: the why of a saving that doesn't arrive."""
+    bound, verdict = row.values.get("bound"), row.values.get("verdict")
+    if bound is None or (verdict is not None and verdict.value == "untrusted"):
+        return ""
+    share = number(row.values["roofline_share"])
+    because = {
+        "compute": f"its arithmetic takes {_best(row, 'compute')} at best",
+        "memory": f"moving its bytes takes {_best(row, 'memory')} at best, its arithmetic "
+        f"{_best(row, 'compute')}",
+        "overhead": f"calling {_ops(row)} takes {_best(row, 'overhead')} at best, all arithmetic "
+        f"{_best(row, 'compute')}",
+    }[str(bound.value)]
+    if bound.value == "overhead" and share < 1 / 3:
+        because = f"calls, arithmetic and memory would take {_best(row, 'attainable')} at best"
+    return f"bound by {bound.value}: {because} ({format_percent(share)} of the roofline)"
+
+
+def _best(row: Row, what: str) -> str:
+    return format_seconds(number(row.values[f"{what}_latency"]))
+
+
+def _ops(row: Row) -> str:
+    ops = int(number(row.values["ops"]))
+    return "its one op" if ops == 1 else f"its {ops} ops"
+
+
+def _lost(row: Row) -> str:
+    """Which layers no longer have enough arithmetic for the bytes that they move."""
+    value = row.values.get("memory_bound_layers")
+    if value is None:
+        return ""
+    first, *others = str(value.value).split(", ")
+    layers = ", ".join([first, *others[:2]])
+    more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+    return f"became bound by memory: {layers}{more}"

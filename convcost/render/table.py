@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.measure import Measurement
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -14,11 +14,16 @@ from convcost.render.cells import Column
 from convcost.render.check_table import check_view
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, specs
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
-_VERDICT_STYLES = {"faster": "green", "slower": "red", "inconclusive": "yellow"}
+_VERDICT_STYLES = {
+    "faster": "green",
+    "slower": "red",
+    "inconclusive": "yellow",
+    "untrusted": "yellow",
+}
 
 
 def render(report: Report) -> str:
@@ -43,33 +48,72 @@ class TableView:
             yield from check_view(report)
             return
         yield from (Text(title(report), style="bold"), "")
-        yield _fitting(main_section(report), console, options)
+        yield _fitting(main_section(report), options.max_width)
         yield ""
+        if report.kind == "crossover":
+            from convcost.render.intervals import intervals_plot  # noqa: PLC0415  only here
+
+            yield from intervals_plot(report, options.max_width)
+            yield ""
         for variant, sentence in sentences(report):
-            yield Text.assemble((variant, "bold"), ": ", sentence)
+            yield Text.assemble((variant, "bold"), ": " if variant else "", sentence)
         for finding in report.findings:
             where = f"{finding.name}, {finding.variant}"
             yield Text(f"finding: {where}: {finding.message}", style="red")
-        for note in footnotes(report):
-            yield Text(note, style="dim")
+        for label, spec in specs(report):
+            yield from ("", Text(f"{label} as a layer spec", style="bold"), Text(spec))
+        notes = [Text(note, style="dim") for note in footnotes(report)]
+        yield from notes
+        if report.kind == "profile":
+            yield from [""] if notes else []
+            yield from _plots(report, options.max_width)
         for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
-            yield _fitting(section, console, options)
+            yield _fitting(section, options.max_width)
 
 
-def _fitting(section: Section, console: Console, options: ConsoleOptions) -> RenderableType:
-    """One line per row, or details below, or one block per row: the widest form that fits."""
-    unbounded = options.update(max_width=10_000)
-    for between in (" ", "\n"):
-        table = _table(section, between)
-        if Measurement.get(console, unbounded, table).maximum <= options.max_width:
-            return table
+def _plots(report: Report, width: int) -> Iterator[RenderableType]:
+    """Where a profile's time goes, and how near to the machine's ceilings it comes."""
+    from convcost.render.roofline import roofline_of, roofline_plot  # noqa: PLC0415  profiles only
+    from convcost.render.shares import shares, shares_view  # noqa: PLC0415  the same
+
+    if found := shares(report):
+        yield from shares_view(found, width)
+    if roofline := roofline_of(report):
+        yield ""
+        yield from roofline_plot(*roofline, width)
+
+
+def _fitting(section: Section, width: int) -> RenderableType:
+    """One line per row, or details below, fewer columns, or one block per row: the first to fit."""
+    if table := _one_table(section, width):
+        return table
+    from convcost.render.narrow import narrowed  # noqa: PLC0415  where there is no room
+
+    for fewer, left_out in narrowed(section):
+        if table := _one_table(fewer, width):
+            note = f"left out, for there is no room: {', '.join(left_out)}"
+            return Group(table, Text(note, style="dim"))
     return _blocks(section)
 
 
-def _table(section: Section, between: str) -> Table:
+def _one_table(section: Section, width: int) -> Table | None:
+    for gap, between in ((2, " "), (1, "\n")):
+        table = _table(section, gap, between)
+        if _width(table, gap) <= width:
+            return table
+    return None
+
+
+def _width(table: Table, gap: int) -> int:
+    """As rich's own measure of a table of texts, in a tenth of its time."""
+    texts = ("\n".join(map(str, (column.header, *column.cells))) for column in table.columns)
+    widths = (max(map(cell_len, text.split("\n"))) for text in texts)
+    return sum(widths) + gap * (len(table.columns) - 1)
+
+
+def _table(section: Section, gap: int, between: str) -> Table:
     """A table with a blank or a line break ``between`` the parts of headers and cells."""
-    gap = 2 if between == " " else 1
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
     for column in section.columns:
         header = column.header.replace(" ", between)

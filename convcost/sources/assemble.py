@@ -1,7 +1,5 @@
 """From validated layers to a graph."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Container, Iterator, Sequence
 from itertools import islice

@@ -4,8 +4,6 @@ A kind has a model of its settings, as the YAML has them, and a function that tu
 the shapes of the layer's inputs, into an op.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

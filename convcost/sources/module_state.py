@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import is_
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 _CONTAINERS = (dict, OrderedDict, list, set, deque)
-_OWN = frozenset(nn.Module().__dict__)
+_PLAIN = frozenset({bool, int, float, str, tuple, type(None)})
 _DEPTH = 4
-_HOLDERS = ("_parameters", "_buffers", "_modules")
+_HOLDERS = frozenset({"_parameters", "_buffers", "_modules"})
+_OWN = frozenset(nn.Module().__dict__) - _HOLDERS
 
 
 class ModuleState:
@@ -56,8 +58,9 @@ class ModuleState:
     def _keep(self, module: nn.Module) -> None:
         attributes = module.__dict__
         self._attributes.append((module, attributes.copy()))
-        for key in (*_HOLDERS, *(attributes.keys() - _OWN)):
-            self._keep_contents(attributes[key], depth=0 if key in _HOLDERS else _DEPTH)
+        for key, value in attributes.items():
+            if type(value) not in _PLAIN and key not in _OWN:
+                self._keep_contents(value, depth=0 if key in _HOLDERS else _DEPTH)
 
     def _keep_contents(self, value: Any, depth: int) -> None:
         """What a container holds, and the containers and plain objects in it, as far down."""
@@ -126,10 +129,10 @@ def _is_plain_object(value: Any) -> bool:
 
 def _same_items(now: Any, before: Any) -> bool:
     if isinstance(now, dict):
-        return all(
-            a == b and x is y for (a, x), (b, y) in zip(now.items(), before.items(), strict=True)
-        )
-    return isinstance(now, set) or all(x is y for x, y in zip(now, before, strict=True))
+        return list(now) == list(before) and all(map(is_, now.values(), before.values()))
+    if isinstance(now, set):
+        return bool(now == before)
+    return all(map(is_, now, before))
 
 
 def _refill(container: Any, before: Any) -> None:

@@ -40,6 +40,7 @@ class Recorder:
         self._device = device
         self._twins: dict[int, Tensor] = {}
         self._made: dict[int, Parameter] = {}
+        self._new_twins: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
         self._shadows: dict[int, Traced] = {}
         self._results: Iterator[Tensor] = iter(())
         self._stack: list[tuple[str, int]] = [("", 0)]
@@ -76,9 +77,19 @@ class Recorder:
         traced: Traced = Tensor._make_subclass(Traced, twin)  # noqa: SLF001  cheaper than as_subclass
         traced.twin = twin
         traced.node = node
-        traced.base = base
-        traced.real_device = self._device
+        if base is not None:
+            traced.base = base
+        if self._device.type != "cpu":
+            traced.real_device = self._device
         return traced
+
+    def shape(self, tensor: Tensor) -> Shape:
+        """A tensor's shape, from what is recorded of it where it is: torch takes longer."""
+        if type(tensor) is Traced:
+            return self.nodes[tensor.node].shape
+        if id(tensor) in self._parameters:
+            return self._parameter(tensor).shape
+        return tuple(tensor.shape)
 
     def twin(self, tensor: Tensor) -> Tensor:
         """A tensor of the same shape and strides that has no data."""
@@ -113,26 +124,33 @@ class Recorder:
         view_of: Tensor | None = None,
     ) -> Tensor:
         """Records ``op`` and gives its output, whose metadata is ``twin``'s or ``like``'s."""
-        inputs, parameters = self._sources(tensors)
         result = next(self._results) if self.real else None
         if result is not None:
             twin, shape = result, tuple(result.shape)
         elif twin is None:
             twin = self._new_twin(shape, like, dtype)
-        shares = None if view_of is None else node_of(view_of)
-        path, call = self._stack[-1]
-        index = len(self.nodes)
-        name = f"{path}.{op.kind}" if path else op.kind
-        self.nodes.append(
-            Node(name, op, inputs, shape, parameters, twin.dtype.itemsize, shares, path, call)
-        )
+        index = self._record(op, tensors, shape, twin.dtype.itemsize, view_of)
         if result is not None:
             result.node = index  # type: ignore[attr-defined]
             if index == self.wanted:
                 self.kept = result.clone()
             return result
-        base = view_of if type(view_of) is Traced else None
-        return self._wrap(twin, index, base)
+        return self._wrap(twin, index, view_of if type(view_of) is Traced else None)
+
+    def _record(
+        self,
+        op: Op,
+        tensors: Iterable[Tensor | None],
+        shape: Shape,
+        itemsize: int,
+        view_of: Tensor | None,
+    ) -> int:
+        inputs, parameters = self._sources(tensors)
+        shares = None if view_of is None else node_of(view_of)
+        path, call = self._stack[-1]
+        name = f"{path}.{op.kind}" if path else op.kind
+        self.nodes.append(Node(name, op, inputs, shape, parameters, itemsize, shares, path, call))
+        return len(self.nodes) - 1
 
     def _sources(
         self, tensors: Iterable[Tensor | None]
@@ -141,6 +159,9 @@ class Recorder:
         parameters: list[Parameter] = []
         for tensor in tensors:
             if tensor is None:
+                continue
+            if id(tensor) in self._made:
+                parameters.append(self._made[id(tensor)])
                 continue
             node = node_of(tensor)
             if node is not None:
@@ -165,33 +186,29 @@ class Recorder:
         if like is None:
             return torch.empty(shape, dtype=dtype or torch.float32, device=META)
         source = self.twin(like)
-        wanted = dtype or source.dtype
-        if wanted is source.dtype and source.shape == shape:
-            return source
-        stride = source.stride()
-        last = len(shape) > 3 and len(stride) == len(shape) and stride[1] == 1 and shape[1] > 1
-        if not last:
-            return torch.empty(shape, dtype=wanted, device=META)
-        layout = torch.channels_last if len(shape) == 4 else torch.channels_last_3d
-        return torch.empty(shape, dtype=wanted, device=META, memory_format=layout)
+        key = (id(source), shape, dtype)
+        if key not in self._new_twins:
+            # the source is kept, so that no other tensor gets its id
+            self._new_twins[key] = (_twin_like(source, shape, dtype or source.dtype), source)
+        return self._new_twins[key][0]
 
     def write(self, op: Op, target: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
         """Records an in-place op: ``target`` now holds its result."""
-        new = self.emit(op, tensors, tuple(target.shape), like=target, view_of=target)
-        if self.real:
+        shape = self.shape(target)
+        if type(target) is Traced:
+            target.node = self._record(op, tensors, shape, target.twin.dtype.itemsize, target)
+            self._write_through(target)
             return target
-        assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
-        if type(target) is not Traced:
+        new = self.emit(op, tensors, shape, like=target, view_of=target)
+        if not self.real:
+            assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
             # a buffer or a parameter: it keeps its value, what was written is read from here on
             self._shadows[id(target)] = new
-            return target
-        target.node = new.node
-        self._write_through(target)
         return target
 
     def _write_through(self, view: Traced) -> None:
         """What was written into a view is in its base as well."""
-        base = view.base
+        base, itemsize = view.base, view.twin.dtype.itemsize
         while base is not None:
             same = (
                 all(
@@ -202,9 +219,7 @@ class Recorder:
                 and view.dim() == base.dim()
             )
             op = Elementwise("write") if same else Rearrange(tuple(range(base.dim())), "write")
-            new = self.emit(op, (base, view), tuple(base.shape), like=base, view_of=base)
-            assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
-            base.node = new.node
+            base.node = self._record(op, (base, view), self.shape(base), itemsize, base)
             view, base = base, base.base
 
     def as_node(self, x: Tensor) -> Tensor:
@@ -215,3 +230,15 @@ class Recorder:
             return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
         self._results = iter((x.detach(), *self._results))
         return self.emit(Elementwise("constant"), (x,), tuple(x.shape))
+
+
+def _twin_like(source: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:
+    """A twin in the memory format of ``source``: itself, where it has the shape already."""
+    if dtype is source.dtype and source.shape == shape:
+        return source
+    stride = source.stride()
+    last = len(shape) > 3 and len(stride) == len(shape) and stride[1] == 1 and shape[1] > 1
+    if not last:
+        return torch.empty(shape, dtype=dtype, device=META)
+    layout = torch.channels_last if len(shape) == 4 else torch.channels_last_3d
+    return torch.empty(shape, dtype=dtype, device=META, memory_format=layout)

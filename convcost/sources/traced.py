@@ -18,8 +18,8 @@ class Traced(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # noqa: SLF001
     twin: Tensor
     node: int
-    base: Traced | None
-    real_device: torch.device
+    base: Traced | None = None
+    real_device = torch.device("cpu")
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]  # answered for the real device

@@ -36,7 +36,7 @@ class Tracer(Recorder, TorchDispatchMode):
         Recorder.__init__(self, parameters, buffers, device, real=real)
         TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
         self._rules = rules
-        self._resolved: dict[Any, Callable[..., Any] | None] = {}
+        self._resolved: dict[int, Callable[..., Any] | None] = {}
         self.overwritten: list[tuple[Tensor, Tensor]] = []
         self._constants: list[Tensor] = []
 
@@ -56,9 +56,10 @@ class Tracer(Recorder, TorchDispatchMode):
         del types
         kwargs = kwargs or {}
         try:
-            rule = self._resolved[func]
+            # an op hashes slowly, and lives as long as torch does
+            rule = self._resolved[id(func)]
         except KeyError:
-            rule = self._resolved[func] = self._rules.get(_base_name(func))
+            rule = self._resolved[id(func)] = self._rules.get(_base_name(func))
         if rule is None:
             return self._unknown(func, args, kwargs)
         if not (args and type(args[0]) is Traced) and not self._any_traced(args, kwargs):

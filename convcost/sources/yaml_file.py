@@ -1,7 +1,5 @@
 """The one loader of YAML files: safe, YAML 1.2 scalars, unique keys, and a line for every key."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The scalars of YAML 1.2, and a safe loader that knows no others."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection
 from typing import NamedTuple

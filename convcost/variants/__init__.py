@@ -5,8 +5,6 @@ models alone, works on the whole. Its canonical text is ``name[:key=value,…]``
 ``atrous:rate=4``, ``atrous:rate=2x3`` (per axis), ``dense:output_stride=8``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, get_type_hints
 

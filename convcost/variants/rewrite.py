@@ -1,7 +1,5 @@
 """A whole graph rewritten as a variant."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple

@@ -13,6 +13,7 @@ from convcost.ops import Conv, Pool
 from convcost.report import Row, Value, exact, number, unavailable
 from convcost.variants import STANDARD, Variant
 from convcost.variants.dense import last_feature_map
+from convcost.variants.mixed import Mixed, steps_of
 from convcost.variants.rewrite import Choice
 
 if TYPE_CHECKING:
@@ -42,21 +43,39 @@ def as_it_stands(loaded: LoadedModel, graph: Graph) -> Alternative:
 def alternative(
     loaded: LoadedModel,
     graph: Graph,
-    variant: Variant,
+    variant: Variant | Mixed,
     choice: Choice,
     *,
     share: bool,
 ) -> Alternative:
     """The model, whose trace is ``graph``, as ``variant``; ``share`` gives it the same weights.
 
+    What is mixed carries no proof of equality: new weights are in it.
+
     Raises:
         ConvcostError: the model can't be rewritten so, or doesn't run when it is.
     """
-    rewritten = rewrite_model(loaded.module, graph, variant, choice, share=share)
-    made = _trace_again(loaded, rewritten, variant)
-    costs = analyse(made)
+    parts: list[Rewritten] = []
+    for step in steps_of(variant):
+        chosen = choice if not step.names else Choice(step.names, (), choice.init)
+        parts.append(rewrite_model(loaded.module, graph, step.variant, chosen, share=share))
+        loaded = loaded._replace(module=parts[-1].module)
+        graph = _trace_again(loaded, parts[-1], variant)
+    rewritten = parts[0] if len(parts) == 1 else _together(parts)
+    costs = analyse(graph)
     return Alternative(
-        str(variant), rewritten.module, made, costs, last_feature_map(made), rewritten
+        str(variant), rewritten.module, graph, costs, last_feature_map(graph), rewritten
+    )
+
+
+def _together(parts: Sequence[Rewritten]) -> Rewritten:
+    """Several rewrites, one after the other, as one."""
+    return parts[-1]._replace(
+        layers=tuple(dict.fromkeys(path for part in parts for path in part.layers)),
+        convolutions=parts[0].convolutions,
+        errors={path: error for part in parts for path, error in part.errors.items()},
+        left=parts[0].left,
+        plan=None,
     )
 
 
@@ -100,11 +119,11 @@ def _need_separable(variant: Variant) -> None:
         )
 
 
-def _trace_again(loaded: LoadedModel, rewritten: Rewritten, variant: Variant) -> Graph:
+def _trace_again(loaded: LoadedModel, rewritten: Rewritten, variant: Variant | Mixed) -> Graph:
     from convcost.sources.forward import NeedsDataError, run_forward  # noqa: PLC0415  torch
 
     try:
-        graph, _ = run_forward(loaded._replace(module=rewritten.module), str(variant))
+        graph, _ = run_forward(loaded, str(variant))
     except NeedsDataError as error:
         raise ConvcostError(f"{variant}: its forward needs data: {error}") from error
     except ConvcostError as error:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import Settings
 from convcost.measure.workers import Side
 from convcost.report import Limit as Judged
@@ -96,7 +96,7 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
         raise ConvcostError(f"{file}: nothing was checked: {reasons}")
     report = Report(
         kind="check",
-        source=file,
+        source=printable(file),
         input=(),
         environment={
             **environment(Settings(), None),
@@ -145,8 +145,8 @@ def _count(config: Checks, sides: Sides, notify: Notify) -> _Costs:
     mine: dict[str, Sizes] = {}
     bases: dict[str, Sizes] = {}
     notices: list[str] = []
-    for check in config.checks:
-        notify(f"counting {check.name}", None)
+    for number, check in enumerate(config.checks):
+        notify(f"counting, {check.name}", number / len(config.checks))
         report, base = sides.count(check.source, check.inputs)
         mine[check.name] = sizes_of(report)
         notices += (f"{check.name}: {_said_here(notice)}" for notice in report.notices)

@@ -1,20 +1,19 @@
 """Variants of a source side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.analyses import Costs, analyse
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import ITEMSIZES, Settings
-from convcost.ops import Shape
+from convcost.ops import Conv, Shape
 from convcost.report import Report, Row, Value, exact, number, unavailable
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
-from convcost.variants.rewrite import convolutions, eligible, rewrite
+from convcost.variants.mixed import Mixed, rewrite_mixed
+from convcost.variants.rewrite import convolutions, eligible
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import measured_values, second_count_findings
 from convcost.workflows.seen import seen_positions
@@ -31,12 +30,12 @@ SHIPPED_SPEC = "primer.yaml"
 class CompareRequest(NamedTuple):
     """What to compare: ``source`` None is the shipped spec, no ``variants`` the spec's own or all.
 
-    ``arguments`` (of a factory) and ``inputs`` (shapes) are of models. ``settings`` None leaves
+    ``pictures`` keeps what only pictures show. ``arguments`` (of a factory) and ``inputs`` (shapes) are of models. ``settings`` None leaves
     out the measurement, and with it torch.
     """
 
     source: str | None = None
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[Variant | Mixed, ...] = ()
     only: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     batch: int = 1
@@ -45,6 +44,7 @@ class CompareRequest(NamedTuple):
     settings: Settings = Settings()
     arguments: Mapping[str, object] = {}
     inputs: tuple[Shape, ...] = ()
+    pictures: bool = False
 
 
 def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report:
@@ -53,56 +53,73 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
     Raises:
         ConvcostError: the source has mistakes, or it can't run as asked.
     """
-    if _is_model(request.source):
+    if is_model(request.source):
         from convcost.workflows.compare_model import compare_model  # noqa: PLC0415  models only
 
         return compare_model(request, notify)
-    _need_spec_request(request)
+    need_spec_request(request)
     itemsize = ITEMSIZES[request.settings.dtype]
-    spec = load_spec(_path(request.source), request.batch, itemsize, parse_variant)
+    spec = load_spec(spec_path(request.source), request.batch, itemsize, parse_variant)
     variants = request.variants or spec.variants or tuple(map(parse_variant, VARIANTS))
     chosen = eligible(spec.graph, request.only, request.keep)
     graphs = {str(STANDARD): spec.graph}
     for variant in variants:
-        graphs[str(variant)] = rewrite(spec.graph, variant, chosen)
-    costs = {name: analyse(graph) for name, graph in graphs.items()}
-    outcome = _measure(graphs, costs, request.settings, notify) if request.measure else None
-    rows = tuple(_rows(graphs, costs, outcome, len(chosen)))
+        graphs[str(variant)] = rewrite_mixed(spec.graph, variant, request.only, request.keep)
+    rows, outcome = compare_graphs(graphs, request.settings, notify, measure=request.measure)
+    costs = {name: analyse(graph) for name, graph in graphs.items()} if request.per_layer else {}
     return Report(
         kind="compare",
-        source=request.source or SHIPPED_SPEC,
+        source=printable(request.source or SHIPPED_SPEC),
         input=(spec.graph.nodes[0].shape,),
         environment={
             **environment(request.settings, outcome and outcome.environment),
             "batch": request.batch,
         },
         rows=rows,
-        layers=tuple(_layers(graphs, costs)) if request.per_layer else (),
-        seen=seen_positions(graphs),
+        layers=tuple(_layers(graphs, costs)),
+        seen=seen_positions(graphs) if request.pictures else (),
         findings=tuple(second_count_findings(rows)),
         notices=tuple(_notices(spec.graph, chosen, outcome)),
         interrupted=outcome is not None and outcome.interrupted,
     )
 
 
-def _is_model(source: str | None) -> bool:
+def compare_graphs(
+    graphs: Mapping[str, Graph], settings: Settings, notify: Notify, *, measure: bool
+) -> "tuple[tuple[Row, ...], Outcome | None]":
+    """A row for each of ``graphs``, the first being the reference, and what running them gave.
+
+    Raises:
+        ConvcostError: they can't run as asked.
+    """
+    costs = {name: analyse(graph) for name, graph in graphs.items()}
+    outcome = _measure(graphs, costs, settings, notify) if measure else None
+    return tuple(_rows(graphs, costs, outcome)), outcome
+
+
+def is_model(source: str | None) -> bool:
+    """Whether a source is a model, else a layer spec."""
     return source is not None and (source.endswith((".py", ".pt2")) or ":" in source)
 
 
-def _need_spec_request(request: CompareRequest) -> None:
+def need_spec_request(request: CompareRequest) -> None:
+    """Refuses what only a model can have.
+
+    Raises:
+        ConvcostError: ``request`` asks for it.
+    """
     if request.arguments or request.inputs:
         raise ConvcostError(
             "--set and --input are for models", "a spec says its input itself, and has no arguments"
         )
-    for variant in request.variants:
-        if variant.name not in VARIANTS:
-            raise ConvcostError(
-                f"{variant.name} rewrites models, not specs",
-                f"variants of specs: {', '.join(VARIANTS)}",
-            )
 
 
-def _path(source: str | None) -> str:
+def spec_path(source: str | None) -> str:
+    """The file of a layer spec; that of the shipped one for None.
+
+    Raises:
+        ConvcostError: it isn't a spec's name.
+    """
     if source is None:
         return str(Path(__file__).parents[1] / SHIPPED_SPEC)
     if not source.endswith((".yaml", ".yml")):
@@ -115,7 +132,7 @@ def _path(source: str | None) -> str:
 
 def _measure(
     graphs: Mapping[str, Graph], costs: Mapping[str, Costs], settings: Settings, notify: Notify
-) -> Outcome:
+) -> "Outcome":
     notify("loading torch", None)
     from convcost.measure.execute import execute  # noqa: PLC0415  torch, only where it is needed
 
@@ -125,7 +142,9 @@ def _measure(
 
 
 def _rows(
-    graphs: Mapping[str, Graph], costs: Mapping[str, Costs], outcome: Outcome | None, rewritten: int
+    graphs: Mapping[str, Graph],
+    costs: Mapping[str, Costs],
+    outcome: "Outcome | None",
 ) -> Iterator[Row]:
     reference = number(costs[str(STANDARD)].totals["multiplications"])
     for variant, graph in graphs.items():
@@ -134,12 +153,25 @@ def _rows(
         values = {
             **totals,
             "convolutions": exact(len(convolutions(graphs[str(STANDARD)]))),
-            "rewritten": exact(0 if variant == str(STANDARD) else rewritten),
+            "rewritten": exact(_rewritten(graphs[str(STANDARD)], graph)),
             "multiplications_ratio": _ratio(number(totals["multiplications"]), reference),
-            **(measured_values(variant, costs[variant], graph, outcome) if outcome else {}),
+            **(_measured(variant, costs[variant], graph, outcome) if outcome else {}),
         }
         op = layers[0].op.kind if len(graphs[str(STANDARD)].nodes) == 2 else "network"
         yield Row(graph.name, variant, op, "", graph.nodes[-1].shape, values)
+
+
+def _rewritten(before: Graph, after: Graph) -> int:
+    """How many convolutions are no longer what they were."""
+    left = {node.name: node.op for node in after.nodes}
+    return sum(left.get(n.name) != n.op for n in before.nodes if isinstance(n.op, Conv))
+
+
+def _measured(variant: str, cost: Costs, graph: Graph, outcome: "Outcome") -> dict[str, Value]:
+    from convcost.workflows.roofline import on_roofline, works  # noqa: PLC0415  as torch
+
+    values = measured_values(variant, cost, graph, outcome)
+    return {**values, **on_roofline(works(graph, cost), outcome.ceilings, values["latency"])}
 
 
 def _ratio(count: float, reference: float) -> Value:
@@ -147,12 +179,13 @@ def _ratio(count: float, reference: float) -> Value:
 
 
 def _layers(graphs: Mapping[str, Graph], costs: Mapping[str, Costs]) -> Iterator[Row]:
-    for variant, graph in graphs.items():
+    for variant in costs:
+        graph = graphs[variant]
         for node, values in zip(graph.nodes[1:], costs[variant].rows[1:], strict=True):
             yield Row(node.name, variant, node.op.kind, node.name, node.shape, values)
 
 
-def _notices(graph: Graph, chosen: Collection[str], outcome: Outcome | None) -> Iterator[str]:
+def _notices(graph: Graph, chosen: Collection[str], outcome: "Outcome | None") -> Iterator[str]:
     if not chosen:
         yield (
             "nothing is rewritten: every convolution here is 1×1, depthwise or left out"

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import Settings
 from convcost.ops import Input
 from convcost.report import Finding, Report, Row, Value
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.dense import halved_stride
+from convcost.variants.mixed import Mixed
 from convcost.variants.rewrite import Choice
 from convcost.workflows.alternatives import (
     Alternative,
@@ -27,6 +28,7 @@ from convcost.workflows.alternatives import (
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import timed_values
 from convcost.workflows.proof import proof_findings, prove
+from convcost.workflows.roofline import became_memory_bound, on_roofline, works
 from convcost.workflows.seen import seen_positions
 
 if TYPE_CHECKING:
@@ -54,19 +56,25 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
     if request.batch != 1:
         raise ConvcostError("--batch is for specs", "a model's input has its batch: use --input")
     compared = _compared(request, notify)
-    outcome = _measure(compared, request, notify) if request.measure else None
+    outcome = None
+    if request.measure:
+        outcome = measure_sides(compared.loaded, compared.alternatives, request.settings, notify)
+    if outcome is not None and any(map(is_dense, compared.alternatives)):
+        notify("comparing outputs with the original", None)
     rows = tuple(_rows(compared, outcome, request))
     reference, *others = compared.alternatives
     return Report(
         kind="compare",
-        source=str(request.source),
+        source=printable(str(request.source)),
         input=input_shapes(reference.graph),
         environment=environment(request.settings, outcome and outcome.environment),
         rows=rows,
         layers=tuple(row for other in others for row in changed_layers(other, reference))
         if request.per_layer
         else (),
-        seen=seen_positions({side.name: side.graph for side in compared.alternatives}),
+        seen=seen_positions({side.name: side.graph for side in compared.alternatives})
+        if request.pictures
+        else (),
         findings=tuple(_findings(compared, rows)),
         notices=tuple(_notices(compared, outcome)),
         interrupted=outcome is not None and outcome.interrupted,
@@ -128,13 +136,13 @@ def _compared(request: CompareRequest, notify: Notify) -> Compared:
         try:
             found.append(alternative(loaded, graph, variant, choice, share=True))
         except ConvcostError as error:
-            if request.variants or variant.name != "dense":
+            if request.variants or str(variant).partition(":")[0] != "dense":
                 raise
             notices = (*notices, f"{variant} is left out: {error.message}")
     return Compared(loaded, found, notices)
 
 
-def _all_variants(request: CompareRequest, graph: Graph) -> tuple[Variant, ...]:
+def _all_variants(request: CompareRequest, graph: Graph) -> tuple[Variant | Mixed, ...]:
     """Everything that makes sense here; dense, which chooses its layers itself, at half stride."""
     variants = tuple(map(parse_variant, VARIANTS))
     half = halved_stride(graph)
@@ -143,14 +151,20 @@ def _all_variants(request: CompareRequest, graph: Graph) -> tuple[Variant, ...]:
     return (*variants, Variant("dense", {"output_stride": half}))
 
 
-def _measure(compared: Compared, request: CompareRequest, notify: Notify) -> Outcome:
+def measure_sides(
+    loaded: LoadedModel, sides: Sequence[Alternative], settings: Settings, notify: Notify
+) -> Outcome:
+    """Times a model and its alternatives; the first is the reference.
+
+    Raises:
+        ConvcostError: one doesn't run as asked.
+    """
     from convcost.measure.execute import execute_modules  # noqa: PLC0415  torch
     from convcost.measure.models import on_its_device  # noqa: PLC0415  torch
 
-    loaded, settings = compared.loaded, request.settings
     with redirect_stdout(sys.stderr):
         modules = {}
-        for side in compared.alternatives:
+        for side in sides:
             placed = on_its_device(side.module, loaded.args, loaded.kwargs, settings)
             modules[side.name] = placed.module
         return execute_modules(modules, placed.args, placed.kwargs, settings, notify)
@@ -159,11 +173,23 @@ def _measure(compared: Compared, request: CompareRequest, notify: Notify) -> Out
 def _rows(compared: Compared, outcome: Outcome | None, request: CompareRequest) -> Iterator[Row]:
     sides = compared.alternatives
     for side, values in zip(sides, summaries(sides), strict=True):
-        measured = {} if outcome is None else timed_values(side.name, outcome)
+        measured = {} if outcome is None else measured_side(side, sides[0], outcome)
         if is_dense(side) and outcome is not None:
             measured["largest_difference"] = on_data(side, compared, request.settings)
         found = {**values, **measured}
         yield Row(compared.loaded.name, side.name, "network", "", output_shape(side), found)
+
+
+def measured_side(side: Alternative, reference: Alternative, outcome: Outcome) -> dict[str, Value]:
+    """What measuring says of an alternative, and what bounds it."""
+    values = timed_values(side.name, outcome)
+    ops = works(side.graph, side.costs)
+    values |= on_roofline(ops, outcome.ceilings, values["latency"])
+    before = (reference.graph, reference.costs)
+    lost = became_memory_bound(side.graph, side.costs, before, outcome.ceilings)
+    if lost:
+        values["memory_bound_layers"] = Value("measured", ", ".join(lost))
+    return values
 
 
 def on_data(side: Alternative, compared: Compared, settings: Settings) -> Value:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import Settings
 from convcost.measure.workers import Side
 from convcost.report import METRICS, Report, Row, Value
@@ -39,7 +39,7 @@ def diff(base: str, head: str, notify: Notify = lambda *_: None) -> Report:
     totals = {key: before.totals[key] for key in METRICS if key in before.totals}
     return Report(
         kind="diff",
-        source=f"{base} → {head}",
+        source=printable(f"{base} → {head}"),
         input=after.report.input,
         environment=environment(Settings(), None),
         rows=tuple(_changes(before.rows, after.rows)),

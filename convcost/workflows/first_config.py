@@ -37,10 +37,10 @@ def first_config(sources: Sequence[str], path: Path, notify: Notify = lambda *_:
     if len(set(sources)) < len(sources):
         raise ConvcostError("a source is given twice", "give each once")
     here = Path.cwd()
-    checks = []
+    checks: list[str] = []
     with opened(Side("", here, here), None, TIME_LIMIT) as sides:
         for source in sources:
-            notify(f"counting {source}", None)
+            notify(f"counting, {source}", len(checks) / len(sources))
             report, _ = sides.count(source, ())
             name = _name(source, sources)
             checks.append("\n".join(_check(name, _relative(source, path), report)))

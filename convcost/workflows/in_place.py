@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.measure.intervals import estimate
@@ -10,6 +10,7 @@ from convcost.measure.settings import CONFIDENCE
 from convcost.report import Row, Value, exact, unavailable
 from convcost.workflows.fold import Group
 from convcost.workflows.measured import estimated
+from convcost.workflows.roofline import Work, on_roofline
 
 if TYPE_CHECKING:
     from convcost.measure.in_place import InPlace
@@ -25,9 +26,15 @@ class _Segment(NamedTuple):
 
 
 def with_latency(
-    rows: Sequence[Row], groups: Sequence[Group], layers: Sequence[Group], measured: InPlace
+    rows: Sequence[Row],
+    groups: Sequence[Group],
+    layers: Sequence[Group],
+    measured: InPlace,
+    work: Callable[[Iterable[int]], Sequence[Work]],
 ) -> list[Row]:
-    """``rows`` with latency and share; time in which no row ran is a row of its own.
+    """``rows`` with latency, share and roofline; time in which no row ran is a row of its own.
+
+    ``work`` gives that of the nodes at some indexes.
 
     Every segment goes to one row, so that shares add up to 1.
     """
@@ -40,7 +47,12 @@ def with_latency(
     for row, group in zip(rows, groups, strict=True):
         nodes = frozenset(group.nodes)
         mine = [s for s in segments if s.nodes and min(s.nodes) in nodes]
-        timed.append(row._replace(values={**row.values, **_latency(mine, nodes, whole)}))
+        values = _latency(mine, nodes, whole)
+        # the time of other rows must not count against this one's ceilings
+        alone = values["latency"].reason is None
+        if alone and (ops := work(group.nodes)):
+            values |= on_roofline(ops, measured.ceilings, values["latency"])
+        timed.append(row._replace(values={**row.values, **values}))
     rest = [segment for segment in segments if not segment.nodes]
     values = _latency(rest, frozenset(), whole)
     return [*timed, Row(BETWEEN, "standard", "overhead", "", (), {**_nothing(rows[0]), **values})]

@@ -28,7 +28,8 @@ def timed_values(variant: str, outcome: Outcome) -> dict[str, Value]:
     comparison = outcome.comparisons.get(variant)
     if comparison:
         values["latency_ratio"] = estimated(comparison.ratio)
-        values["verdict"] = Value("measured", comparison.verdict)
+        doubts = "; ".join(comparison.doubts) or None
+        values["verdict"] = Value("measured", comparison.verdict, reason=doubts)
         if comparison.ratio.low is not None:
             values["smallest_change"] = Value("measured", comparison.smallest_change)
     return values

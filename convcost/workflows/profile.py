@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from convcost.analyses import Costs, analyse
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import Device, Settings
 from convcost.ops import Input, Shape
@@ -17,6 +18,7 @@ from convcost.workflows.choose import choose
 from convcost.workflows.environment import environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
+from convcost.workflows.roofline import on_roofline, works
 from convcost.workflows.seen import seen_positions
 from convcost.workflows.verify import verification, verification_findings
 
@@ -121,22 +123,30 @@ def profile_loaded(
     totals = dict(costs.totals)
     measured, counts = _run(loaded, graph, costs, request, notify)
     if measured is not None:
-        rows = with_latency(rows, groups, _layers(graph), measured)
+        work = partial(works, graph, costs)
+        rows = with_latency(rows, groups, _layers(graph), measured, work)
         totals |= total_latency(measured)
-        notices += measured.notices
+        totals |= on_roofline(work(), measured.ceilings, totals["latency"])
+        notices += (*measured.notices, *_doubts(measured))
     return Report(
         kind="profile",
-        source=request.source,
+        source=printable(request.source),
         input=tuple(node.shape for node in graph.nodes if isinstance(node.op, Input)),
         environment=environment(request.settings, measured and measured.environment),
         rows=tuple(choose(rows, request.glob, request.sort, request.top)),
         totals=totals,
-        seen=seen_positions({"standard": graph}),
+        seen=seen_positions({"standard": graph}) if request.pictures else (),
         verification=counts,
         findings=tuple(verification_findings(counts)),
         notices=(*loaded.notices, *notices),
         interrupted=measured is not None and measured.interrupted,
     )
+
+
+def _doubts(measured: InPlace) -> tuple[str, ...]:
+    if not measured.doubts:
+        return ()
+    return (f"these latencies are not to be trusted: {'; '.join(measured.doubts)}",)
 
 
 def traced(
@@ -188,6 +198,8 @@ def _run(
     from convcost.sources.module_state import ModuleState  # noqa: PLC0415
 
     with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr):
+        if request.verify:
+            notify("counting with fvcore and FlopCounterMode", None)
         counts = verification(loaded, graph, costs) if request.verify else ()
         measured = _measure(loaded, graph, request.settings, notify) if request.measure else None
     return measured, counts

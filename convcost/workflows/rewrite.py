@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, NamedTuple
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import Settings
 from convcost.ops import Shape
 from convcost.report import Finding, Report, Row
-from convcost.variants import MODEL_VARIANTS, Variant, parse_variant
+from convcost.variants import MODEL_VARIANTS, Variant
+from convcost.variants.mixed import Mixed, parse_mixed, steps_of
 from convcost.variants.rewrite import Choice
 from convcost.workflows.alternatives import (
     Alternative,
@@ -40,7 +41,7 @@ class RewriteRequest(NamedTuple):
     """What to rewrite, and how; ``export`` also makes the program that runs it."""
 
     source: str
-    variant: Variant
+    variant: Variant | Mixed
     arguments: Mapping[str, object] = {}
     inputs: tuple[Shape, ...] = ()
     choice: Choice = Choice()
@@ -75,7 +76,7 @@ def rewrite(request: RewriteRequest, notify: Notify = lambda *_: None) -> Outcom
         program = _program(after, placed, notify) if request.export else None
     report = Report(
         kind="compare",
-        source=request.source,
+        source=printable(request.source),
         input=input_shapes(graph),
         environment=environment(request.settings, None),
         rows=rows,
@@ -134,12 +135,15 @@ def rewrite_given(
     from convcost.workflows.profile import traced  # noqa: PLC0415  the same
 
     try:
-        parsed = parse_variant(variant, MODEL_VARIANTS)
+        parsed = parse_mixed(variant, MODEL_VARIANTS)
     except ValueError as error:
         raise ConvcostError(str(error)) from None
-    graph = None
-    if parsed.name == "dense":
-        loaded = from_module(model, input)
-        _, graph, _ = traced(loaded, loaded.name, None)
-    made = rewrite_model(unwrap(model), graph, parsed, choice)
-    return made.module
+    made = unwrap(model)
+    for step in steps_of(parsed):
+        graph = None
+        if step.variant.name == "dense":
+            loaded = from_module(made, input)
+            _, graph, _ = traced(loaded, loaded.name, None)
+        chosen = choice if not step.names else Choice(step.names, (), choice.init)
+        made = rewrite_model(made, graph, step.variant, chosen).module
+    return made

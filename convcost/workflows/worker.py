@@ -106,29 +106,40 @@ class _Worker:
     def compare(
         self,
         source: str,
-        inputs: _Shapes,  # noqa: ARG002  a spec says its own; a model's, once compare takes one
+        inputs: _Shapes,
         variant: str,
         seconds: float | None,
         *,
         measure: bool,
     ) -> dict[str, Any]:
         """The report of a variant of a source beside the standard one."""
-        settings = Settings(seconds=seconds)
+        model = not is_spec(source)
         request = CompareRequest(
-            source, (parse_variant(variant),), measure=measure, settings=settings
+            source,
+            (parse_variant(variant),),
+            measure=measure,
+            settings=Settings(seconds=seconds),
+            inputs=_tuples(inputs) if model else (),
         )
-        return compare(request).to_dict()
+        found = compare(request).to_dict()
+        if model:
+            self._need_own(source)
+        return found
 
     def _load(self, source: str, inputs: tuple[tuple[int, ...], ...], *, real: bool) -> LoadedModel:
         from convcost.sources.model import load_model  # noqa: PLC0415
 
         loaded = load_model(source, {}, inputs, real=real)
+        self._need_own(source)
+        return loaded
+
+    def _need_own(self, source: str) -> None:
+        """Raises where a model came from another tree than the worker's own."""
         if self._tree.other is not None:
             module, colon, _ = source.rpartition(":")
             if colon and not module.endswith(".py"):
                 check_source(module, source, self._tree)
             check_imports(source, self._tree)
-        return loaded
 
     def _call(self, source: str, inputs: _Shapes) -> Callable[[], object]:
         from convcost.measure.in_place import on_device  # noqa: PLC0415

@@ -9,6 +9,7 @@ has the spans of single paths; the sets give branches, holes and density as well
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from convcost.analyses.receptive_field.describe import describe
 from convcost.analyses.receptive_field.field import Field
@@ -18,6 +19,9 @@ from convcost.analyses.receptive_field.seen import seen_by
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Input
 from convcost.report import Runs, Value
+
+if TYPE_CHECKING:
+    from convcost.picture import Raster
 
 
 def find_receptive_fields(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
@@ -35,6 +39,12 @@ def find_seen_positions(graph: Graph) -> tuple[tuple[Runs, ...], ...]:
     """What one output of the last feature map sees, as boxes; none where it isn't finite."""
     fields = _propagate(graph)
     return seen_by(fields[_last_feature_map(graph, fields)])
+
+
+def find_network_field(graph: Graph) -> dict[str, Value]:
+    """The field's values for the last feature map alone."""
+    fields = _propagate(graph)
+    return describe(fields[_last_feature_map(graph, fields)])
 
 
 def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:
@@ -92,3 +102,10 @@ def _field(node: Node, fields: Sequence[Field | str], graph: Graph) -> Field | s
         return RULES[type(node.op)](node.op, known, [*shapes, node.shape])
     except UnknownFieldError as error:
         return f"at {node.name}: {error}"
+
+
+def find_rasters(graph: Graph) -> list[Raster | str]:
+    """The positions of the input that one output position of each node sees, or why not."""
+    from convcost.analyses.receptive_field.raster import rasterise  # noqa: PLC0415  pictures only
+
+    return [rasterise(field) for field in _propagate(graph)]

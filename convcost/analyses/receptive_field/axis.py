@@ -1,7 +1,5 @@
 """What the positions of one axis see of the input, phase by phase."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from functools import partial
 from math import gcd, lcm
@@ -187,16 +185,17 @@ def covers(outer: AxisField, inner: AxisField) -> bool:
         return True
     if inner.phases is None:
         return False
+    if outer.period == inner.period == 1 and outer.jump == inner.jump:
+        return contains(outer.phases[0], inner.phases[0])
     first, second = aligned(outer, inner)
     return all(map(contains, first, second))
 
 
 def join(first: AxisField, second: AxisField) -> AxisField:
     """What each output position sees in either."""
-    if covers(first, second):
-        return first if first.jump else AxisField(second.jump, second.period, first.phases)
-    if covers(second, first):
-        return join(second, first)
+    for outer, inner in ((first, second), (second, first)):
+        if covers(outer, inner):
+            return outer if outer.jump else AxisField(inner.jump, inner.period, outer.phases)
     phases = tuple(union(pair) for pair in zip(*aligned(first, second), strict=True))
     return AxisField(first.jump * len(phases) // first.period, len(phases), phases)
 

@@ -1,13 +1,12 @@
 """From a field to the values that are reported."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
+from operator import is_
 from typing import NamedTuple
 
 from convcost.analyses.receptive_field.axis import AxisField, aligned
-from convcost.analyses.receptive_field.field import Field
+from convcost.analyses.receptive_field.field import Box, Field
 from convcost.analyses.receptive_field.positions import (
     Positions,
     UnknownFieldError,
@@ -25,12 +24,17 @@ KEYS = (
     "receptive_field_density",
     "receptive_field_largest_hole",
 )
+_DENSE = exact(1.0)
 
 
 class _Axis(NamedTuple):
-    """One axis at the output phase that sees the most; None where the axis is global."""
+    """One axis at the output phase that sees the most; None where the axis is global.
+
+    ``parts`` is what each box sees along it, ``seen`` their union.
+    """
 
     parts: tuple[Positions, ...] | None
+    seen: Positions | None
     start: int | None
     stride: Scalar | None
 
@@ -48,17 +52,27 @@ def describe(field: Field | str) -> dict[str, Value]:
 
 
 def _known(field: Field) -> dict[str, Value]:
-    axes = [_view(boxes) for boxes in zip(*field.boxes, strict=True)]
-    seen = [None if axis.parts is None else union(axis.parts) for axis in axes]
-    values = (
-        _spans(seen),
-        _per_axis([axis.stride for axis in axes], "one output sees the whole axis"),
-        _per_axis([axis.start for axis in axes], _why_no_start(axes)),
-        _density(axes),
-        _per_axis([None if s is None else largest_hole(s) for s in seen]),
-    )
-    found = dict(zip(KEYS, values, strict=True))
+    axes = _views(field.boxes)
+    found = {
+        "receptive_field": _spans(axes),
+        "effective_stride": _per_axis(
+            [axis.stride for axis in axes], "one output sees the whole axis"
+        ),
+        "receptive_field_start": _per_axis([axis.start for axis in axes], _why_no_start(axes)),
+        "receptive_field_density": _density(axes),
+        "receptive_field_largest_hole": _per_axis(
+            [None if axis.seen is None else largest_hole(axis.seen) for axis in axes],
+            "the field is global",
+        ),
+    }
     return {**found, **_bounded(found, field)} if field.bounds else found
+
+
+def _views(boxes: Sequence[Box]) -> list[_Axis]:
+    """Each axis; those that are one object in all boxes are looked at once."""
+    first, *others = zip(*boxes, strict=True)
+    view = _view(first)
+    return [view, *(view if all(map(is_, other, first)) else _view(other) for other in others)]
 
 
 def _bounded(found: dict[str, Value], field: Field) -> dict[str, Value]:
@@ -81,14 +95,14 @@ def widest(boxes: Sequence[AxisField]) -> tuple[Positions, ...] | None:
 def _view(boxes: Sequence[AxisField]) -> _Axis:
     stride = next((_number(box.jump, box.period) for box in boxes if box.jump), None)
     if any(box.phases is None for box in boxes):
-        return _Axis(None, None, stride)
+        return _Axis(None, None, None, stride)
     if len(boxes) == 1 and boxes[0].period == 1 and boxes[0].phases is not None:
-        (only,) = boxes[0].phases
-        return _Axis((only,), only.start if only.span else None, stride)
+        only = boxes[0].phases[0]
+        return _Axis((only,), only, only.start if only.span else None, stride)
     phases = list(zip(*aligned(*boxes), strict=True))
     widest = max(phases, key=_reach)
     first = union(phases[0])
-    return _Axis(widest, first.start if first.span else None, stride)
+    return _Axis(widest, union(widest), first.start if first.span else None, stride)
 
 
 def _reach(parts: Sequence[Positions]) -> tuple[int, int]:
@@ -100,19 +114,18 @@ def _number(jump: int, period: int) -> Scalar:
     return jump // period if jump % period == 0 else jump / period
 
 
-def _spans(seen: Sequence[Positions | None]) -> Value:
-    if seen and all(s is None for s in seen):
-        return exact(GLOBAL)
-    return exact(tuple(GLOBAL if s is None else s.span for s in seen))
+def _spans(axes: Sequence[_Axis]) -> Value:
+    spans = [GLOBAL if axis.seen is None else axis.seen.span for axis in axes]
+    return exact(tuple(spans) if any(axis.seen for axis in axes) else GLOBAL)
 
 
-def _per_axis(values: Sequence[Scalar | None], reason: str = "the field is global") -> Value:
-    known = tuple(value for value in values if value is not None)
-    return exact(known) if len(known) == len(values) else unavailable(reason)
+def _per_axis(values: Sequence[Scalar | None], reason: str) -> Value:
+    known = [value for value in values if value is not None]
+    return exact(tuple(known)) if len(known) == len(values) else unavailable(reason)
 
 
 def _why_no_start(axes: Sequence[_Axis]) -> str:
-    is_global = any(axis.parts is None for axis in axes)
+    is_global = any(axis.seen is None for axis in axes)
     return "the field is global" if is_global else "output 0 sees nothing"
 
 
@@ -125,5 +138,7 @@ def _density(axes: Sequence[_Axis]) -> Value:
     boxes = [box for box in zip(*sets, strict=True) if all(part.span for part in box)]
     if not boxes:
         return unavailable("nothing is seen")
+    if len(boxes) == 1 and all(part.mask is None for part in boxes[0]):
+        return _DENSE
     hull = prod(union(parts).span for parts in zip(*boxes, strict=True))
     return exact(count_products(boxes) / hull)

@@ -68,13 +68,8 @@ class Field(NamedTuple):
 
     def map_axes(self, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Field:
         """The field after one change per spatial axis; axes without one stay."""
-        boxes = (
-            tuple(changes[i](axis) if i in changes else axis for i, axis in enumerate(box))
-            for box in self.boxes
-        )
-        if len(self.boxes) == 1:
-            return Field(self.dims, tuple(boxes), self.bounds)
-        return Field(self.dims, unite(boxes), self.bounds)
+        boxes = tuple(_changed(box, changes) for box in self.boxes)
+        return Field(self.dims, boxes if len(boxes) == 1 else unite(boxes), self.bounds)
 
     def pool(self, axes: Iterable[int]) -> Field:
         """The field once each output sees every position along ``axes``."""
@@ -147,6 +142,19 @@ def _without(bounds: Mapping[int, str], axes: Iterable[int]) -> Mapping[int, str
     return {axis: reason for axis, reason in bounds.items() if axis not in gone}
 
 
+def _changed(box: Box, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Box:
+    """Axes that are one object and change alike stay one object, which most images' axes are."""
+    made: dict[tuple[int, int], AxisField] = {}
+    axes = []
+    for i, axis in enumerate(box):
+        change = changes.get(i)
+        key = (id(change), id(axis))
+        if change is not None and key not in made:
+            made[key] = change(axis)
+        axes.append(made.get(key, axis))
+    return tuple(axes)
+
+
 def unite(boxes: Iterable[Box]) -> tuple[Box, ...]:
     """The fewest boxes that make up the same union: contained ones drop, neighbours merge."""
     kept: list[Box] = []
@@ -167,9 +175,7 @@ def _add(kept: list[Box], box: Box) -> None:
 
 
 def _merge(first: Box, second: Box) -> Box | None:
-    over = [covers(a, b) for a, b in zip(first, second, strict=True)]
-    under = [covers(b, a) for a, b in zip(first, second, strict=True)]
-    unlike = sum(not (a and b) for a, b in zip(over, under, strict=True))
-    if unlike < 2 or all(over) or all(under):
+    if all(map(covers, first, second)) or all(map(covers, second, first)):
         return tuple(map(join, first, second))
-    return None
+    unlike = sum(not (covers(a, b) and covers(b, a)) for a, b in zip(first, second, strict=True))
+    return tuple(map(join, first, second)) if unlike < 2 else None

@@ -1,7 +1,5 @@
 """Finite sets of integers, kept as one big integer's bits: the positions seen on one axis."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

@@ -76,10 +76,13 @@ def _conv(op: Conv, fields: Fields, shapes: Shapes) -> Field:
 def _window(op: Conv | Pool, fields: Fields, _: Shapes) -> Field:
     along = transposed if isinstance(op, Conv) and op.transposed else window
     settings = zip(op.kernel_size, op.stride, op.padding, op.dilation, strict=True)
+    changes: dict[tuple[int, ...], Change] = {}
     return _spatially(
         fields[0],
         [
-            partial(along, kernel_size=k, stride=s, before=p[0], dilation=d)
+            changes.setdefault(
+                (k, s, p[0], d), partial(along, kernel_size=k, stride=s, before=p[0], dilation=d)
+            )
             for k, s, p, d in settings
         ],
     )
@@ -277,32 +280,39 @@ def _union(fields: Fields, rank: int) -> Field:
     """What is seen through any of the inputs, which broadcast to ``rank`` dimensions."""
     if all(field is fields[0] for field in fields) and len(fields[0].dims) == rank:
         return fields[0]
-    columns = zip_longest(*(reversed(field.dims[-rank:]) for field in fields), fillvalue=())
-    dims = [_longest(column) for column in columns]
-    dims += [()] * (rank - len(dims))
+    layouts = list(dict.fromkeys(field.dims for field in fields))
     bounds = {
         axis: reason
         for field in fields
         for axis, reason in field.bounds.items()
         if not any(other.sees_all(axis) for other in fields)
     }
-    boxes = unite(box for field in fields for box in field.boxes)
-    joined = Field(tuple(reversed(dims)), boxes, bounds)
-    crossed = _crossed(fields, joined)
+    # what is computed later has mostly seen more: it swallows the others at once
+    boxes = unite(box for field in reversed(fields) for box in field.boxes)
+    joined = Field(_broadcast(layouts, rank), boxes, bounds)
+    crossed = _crossed(layouts, joined)
     return joined.lose(crossed, "positions meet across dimensions") if crossed else joined
+
+
+def _broadcast(layouts: Sequence[tuple[Dim, ...]], rank: int) -> tuple[Dim, ...]:
+    if len(layouts) == 1 and len(layouts[0]) == rank:
+        return layouts[0]
+    columns = zip_longest(*(reversed(dims[-rank:]) for dims in layouts), fillvalue=())
+    dims = [_longest(column) for column in columns]
+    return ((),) * (rank - len(dims)) + tuple(reversed(dims))
 
 
 def _longest(column: Sequence[Dim]) -> Dim:
     return max(column, key=lambda dim: (len(dim), any(not part.regular for part in dim)))
 
 
-def _crossed(fields: Fields, joined: Field) -> set[int]:
+def _crossed(layouts: Sequence[tuple[Dim, ...]], joined: Field) -> set[int]:
     """Axes that lie along another dimension in an input than in the result."""
     offset = {axis: i for i, dim in enumerate(reversed(joined.dims)) for axis in axes_of(dim)}
     return {
         axis
-        for field in fields
-        for i, dim in enumerate(reversed(field.dims))
+        for dims in layouts
+        for i, dim in enumerate(reversed(dims))
         for axis in axes_of(dim)
         if offset.get(axis) != i
     }

@@ -25,31 +25,23 @@ def _conv(
     groups: int = 1,
 ) -> Tensor:
     # [n, o, *spatial] = conv([n, i, *spatial], [o, i / groups, *kernel])
-    shape = tuple(weight.shape)
+    shape = tracer.shape(weight)
     kernel = shape[2:]
     axes = len(kernel)
-    rates = each(dilation, axes)
-    op = Conv(
-        shape[1] * groups,
-        shape[0],
-        kernel,
-        each(stride, axes),
-        _pads(padding, kernel, rates, each(stride, axes)),
-        rates,
-        groups,
-        bias is not None,
-    )
+    steps, rates = each(stride, axes), each(dilation, axes)
+    pads = _pads(padding, kernel, rates, steps)
+    op = Conv(shape[1] * groups, shape[0], kernel, steps, pads, rates, groups, bias is not None)
     return _emit(tracer, op, x, weight, bias)
 
 
 def _pads(padding: IntOrInts | str, kernel: Shape, dilation: Shape, stride: Shape) -> Padding:
-    if padding == "same" and any(step != 1 for step in stride):
-        raise ShapeError("padding='same' is not for strided convolutions")
-    if padding == "same":
-        return same_padding(kernel, dilation)
-    if isinstance(padding, str):
+    if not isinstance(padding, str):
+        return both_sides(padding, len(kernel))
+    if padding != "same":
         return ((0, 0),) * len(kernel)
-    return both_sides(padding, len(kernel))
+    if any(step != 1 for step in stride):
+        raise ShapeError("padding='same' is not for strided convolutions")
+    return same_padding(kernel, dilation)
 
 
 def _conv_transpose(
@@ -65,7 +57,7 @@ def _conv_transpose(
     dilation: IntOrInts = 1,
 ) -> Tensor:
     # [n, o, *spatial] = conv_transpose([n, i, *spatial], [i, o / groups, *kernel])
-    shape = tuple(weight.shape)
+    shape = tracer.shape(weight)
     axes = len(shape) - 2
     limits = zip(each(output_padding, axes), each(stride, axes), each(dilation, axes), strict=True)
     if any(extra >= max(step, rate) for extra, step, rate in limits):
@@ -136,7 +128,7 @@ def _emit(tracer: Tracer, op: Conv, x: Tensor, weight: Tensor, bias: Tensor | No
         raise ShapeError(f"needs {op.out_channels} biases, found {bias.numel()}")
     if op.out_channels % op.groups:
         raise ShapeError(f"groups ({op.groups}) don't divide out_channels ({op.out_channels})")
-    before = tuple(x.shape)
+    before = tracer.shape(x)
     axes = len(op.kernel_size)
     if len(before) == axes + 2:
         shape = op.output_shape(before)

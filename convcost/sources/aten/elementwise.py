@@ -26,21 +26,23 @@ masked_fill lerp addcmul addcdiv true_divide floor_divide erf floor ceil round
 def _elementwise(kind: str) -> Callable[..., Any]:
     op = Elementwise(kind)
 
-    def rule(tracer: Tracer, func: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-        others = [arg for arg in args if isinstance(arg, Tensor)]
-        if type(x) is Traced and _keeps(x, others):
-            return tracer.emit(op, (x, *others), tuple(x.shape), like=x)
-        return tracer.run_on_twins(func, (x, *args), kwargs, op)
+    def rule(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Any:
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        widest = _widest(tensors)
+        if type(widest) is Traced:
+            return tracer.emit(op, tensors, tracer.shape(widest), like=widest)
+        return tracer.run_on_twins(func, args, kwargs, op)
 
     return rule
 
 
-def _keeps(x: Tensor, others: list[Tensor]) -> bool:
-    """Whether the result has the shape and dtype of ``x``, whatever broadcasts into it."""
-    if not x.dtype.is_floating_point:
-        return False
-    shape = x.shape
-    return all(other.dtype is x.dtype and _fits(other.shape, shape) for other in others)
+def _widest(tensors: list[Tensor]) -> Tensor | None:
+    """The one whose shape and dtype the result has: the others broadcast into it."""
+    widest = max(tensors, key=Tensor.numel, default=None)
+    if widest is None or not widest.dtype.is_floating_point:
+        return None
+    fit = all(t.dtype is widest.dtype and _fits(t.shape, widest.shape) for t in tensors)
+    return widest if fit else None
 
 
 def _fits(other: Shape, shape: Shape) -> bool:
@@ -54,7 +56,8 @@ def _in_place(kind: str) -> Callable[..., Any]:
     op = Elementwise(kind)
 
     def rule(tracer: Tracer, _: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        others = list(tensors_in((args, kwargs)))
+        others = [arg for arg in args if isinstance(arg, Tensor)]
+        others += tensors_in(kwargs)
         _need_fit(x, others)
         return tracer.write(op, x, [x, *others])
 
@@ -98,7 +101,7 @@ def _batch_norm(
     training: bool,  # noqa: FBT001
     *__: Any,
 ) -> Tensor:
-    shape = tuple(x.shape)
+    shape = tracer.shape(x)
     for tensor in (weight, bias, running_mean, running_var):
         if tensor is not None and tensor.numel() != shape[1]:
             raise ShapeError(f"needs {tensor.numel()} channels, the input has {shape[1]}")

@@ -20,7 +20,7 @@ def each(value: IntOrInts, axes: int) -> Sizes:
 
 def both_sides(value: IntOrInts, axes: int) -> Padding:
     """(before, after) per axis of a symmetric padding."""
-    return tuple((size, size) for size in each(value, axes))
+    return tuple([(size, size) for size in each(value, axes)])
 
 
 def same_padding(kernel: Sizes, dilation: Sizes) -> Padding:

@@ -1,0 +1,119 @@
+"""From callables to verdicts: the one path of ``compare``, ``profile`` and the public API.
+
+The clock, the randomness and the time spent waiting for a processor are parameters, so that all of
+it is tested without waiting. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from convcost.measure.intervals import Estimate, Verdict, estimate, judge, smallest_change
+from convcost.measure.settings import CONFIDENCE, SECONDS_PER_CANDIDATE
+from convcost.measure.trust import own_doubts, spread_doubt, waiting_doubt
+
+if TYPE_CHECKING:
+    from convcost.measure.clocks import Call, Clock
+    from convcost.measure.rounds import Progress, Samples
+
+_AGAIN = "\0again"
+"""Ends the name of the reference's second arm; no candidate's name can hold it."""
+
+
+class Comparison(NamedTuple):
+    """One candidate against the reference.
+
+    ``ratio`` is its latency over the reference's, ``smallest_change`` the smallest that the run
+    would have been sure to see (a share); ``doubts`` say why the verdict is ``untrusted``.
+    """
+
+    ratio: Estimate
+    verdict: Verdict
+    smallest_change: float
+    doubts: tuple[str, ...] = ()
+
+
+class Measurement(NamedTuple):
+    """What interleaved rounds gave; without a complete round ``latencies`` is empty.
+
+    ``latencies`` are seconds of one call of each candidate; ``comparisons`` holds every candidate
+    but the first, which is the reference. ``times`` is how many calls a block of each had.
+    """
+
+    latencies: Mapping[str, Estimate]
+    comparisons: Mapping[str, Comparison]
+    times: Mapping[str, int]
+    rounds: int
+    interrupted: bool
+
+
+class Protocol(NamedTuple):
+    """How to measure: a budget, the smallest change that matters, and what runs it.
+
+    ``threads`` run each call on ``processors``; ``waited`` gives the seconds so far that they
+    waited for one.
+    """
+
+    seconds: float | None
+    delta: float
+    clock: Clock
+    random: Random
+    waited: Callable[[], float]
+    threads: int
+    processors: int
+
+
+def measure_calls(calls: Mapping[str, Call], protocol: Protocol, progress: Progress) -> Measurement:
+    """Times ``calls`` in interleaved rounds, each against the first.
+
+    The first runs a second time in every round, hidden: what it shows against itself is what noise
+    alone makes of a comparison. All comparisons, that one too, share ``CONFIDENCE`` (Bonferroni).
+    """
+    from convcost.measure.rounds import Plan, run_rounds  # noqa: PLC0415  torch, by its clocks
+
+    reference, *others = calls
+    arms = {**calls, reference + _AGAIN: calls[reference]} if others else dict(calls)
+    confidence = 1 - (1 - CONFIDENCE) / max(1, len(arms) - 1)
+    budget = SECONDS_PER_CANDIDATE * len(calls)
+    plan = Plan(protocol.seconds, budget, protocol.delta / 3, confidence)
+    start, waited = protocol.clock.now(), protocol.waited()
+    samples = run_rounds(arms, plan, protocol.clock, protocol.random, progress)
+    elapsed, waited = protocol.clock.now() - start, protocol.waited() - waited
+    doubt = waiting_doubt(waited, elapsed, protocol.threads, protocol.processors)
+    run = _Run(samples, reference, protocol.delta, confidence, (doubt,) if doubt else ())
+    rounds = len(samples.seconds[reference])
+    return Measurement(
+        {name: estimate(samples.seconds[name], CONFIDENCE) for name in calls} if rounds else {},
+        {name: _comparison(run, name) for name in others} if rounds else {},
+        samples.times,
+        rounds,
+        samples.interrupted,
+    )
+
+
+class _Run(NamedTuple):
+    """What all comparisons of a run share."""
+
+    samples: Samples
+    reference: str
+    delta: float
+    confidence: float
+    doubts: tuple[str, ...]
+
+
+def _comparison(run: _Run, name: str) -> Comparison:
+    ratios = run.samples.ratios(name, run.reference)
+    ratio = estimate(ratios, run.confidence)
+    again = estimate(run.samples.ratios(run.reference + _AGAIN, run.reference), run.confidence)
+    own = own_doubts(ratios, ratio, again, run.reference, run.delta)
+    doubts = (*own, *run.doubts, *_spread_doubts(run, (name, run.reference)))
+    # with too few rounds for an interval there is nothing to distrust yet
+    verdict = "untrusted" if doubts and ratio.low is not None else judge(ratio, run.delta)
+    return Comparison(ratio, verdict, smallest_change(ratio, run.delta), doubts)
+
+
+def _spread_doubts(run: _Run, names: Sequence[str]) -> list[str]:
+    found = (spread_doubt(name, run.samples.seconds[name]) for name in names)
+    return list(filter(None, found))

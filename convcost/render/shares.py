@@ -1,0 +1,90 @@
+"""Where a model's time and multiplications go: the largest rows as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from convcost.report import METRICS, Report, Row, Value, number
+from convcost.units import format_percent
+
+MOST_ROWS = 10
+WIDEST_BAR, NARROWEST_BAR = 30, 4
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_PERCENT = 8
+"""Columns of a blank, a percentage and the gap to the next column."""
+_LEAST = 0.001
+"""Of smaller shares only that they are smaller is told."""
+_STYLES = {"latency": "magenta", "multiplications": "cyan"}
+
+
+class Share(NamedTuple):
+    """A row's part of the whole, by metric."""
+
+    name: str
+    parts: Mapping[str, float]
+
+
+def shares(report: Report) -> list[Share]:
+    """The rows with the largest share of the time, or of the multiplications without one.
+
+    What the other rows have together stands last, so that each metric adds up to 1.
+    """
+    metrics = [key for key in _STYLES if any(_part(key, row, report) for row in report.rows)]
+    if not metrics:
+        return []
+    found = [
+        Share(row.name, {key: _part(key, row, report) for key in metrics}) for row in report.rows
+    ]
+    found = [share for share in found if any(share.parts.values())]
+    largest = sorted(found, key=lambda share: -share.parts[metrics[0]])[:MOST_ROWS]
+    more = len(found) - len(largest)
+    rest = {key: 1 - sum(share.parts[key] for share in largest) for key in metrics}
+    return [*largest, Share(f"{more} more", rest)] if more else largest
+
+
+def _part(key: str, row: Row, report: Report) -> float:
+    if key == "latency":
+        return _number(row.values.get("latency_share"))
+    total = _number(report.totals.get(key))
+    return _number(row.values.get(key)) / total if total else 0.0
+
+
+def _number(value: Value | None) -> float:
+    return 0.0 if value is None or value.value is None else number(value)
+
+
+def shares_view(found: Sequence[Share], width: int) -> Iterator[Text | Table]:
+    """The shares as bars, as long as the width allows; nothing where there is no room for any."""
+    metrics = list(found[0].parts)
+    names = max(len(share.name) for share in found)
+    longest = min(WIDEST_BAR, (width - names - 2) // len(metrics) - _PERCENT)
+    if longest < NARROWEST_BAR:
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("", no_wrap=True)
+    for key in metrics:
+        table.add_column(Text(METRICS[key].label if key != "latency" else "time"), no_wrap=True)
+    largest = max(part for share in found[:MOST_ROWS] for part in share.parts.values())
+    for number_of, share in enumerate(found):
+        # what is left together is no row: a bar of it would dwarf them all
+        scale = longest / largest if number_of < MOST_ROWS else 0.0
+        cells = (_cell(part, scale, _STYLES[key]) for key, part in share.parts.items())
+        table.add_row(Text(share.name), *cells)
+    yield Text("Where it goes", style="bold")
+    yield Text("")
+    yield table
+
+
+def _cell(part: float, scale: float, style: str) -> Text:
+    percent = format_percent(part) if part >= _LEAST or not part else f"< {format_percent(_LEAST)}"
+    return Text.assemble(f"{percent:>7} ", (bar(part * scale), style))
+
+
+def bar(length: float) -> str:
+    """A bar of so many columns, to an eighth of one."""
+    full, eighths = divmod(round(length * 8), 8)
+    return _EIGHTHS[8] * full + _EIGHTHS[eighths].strip()

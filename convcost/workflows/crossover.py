@@ -1,0 +1,216 @@
+"""Where a variant of one layer begins to be faster than the layer, as one of its numbers grows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from convcost.errors import ConvcostError, ShapeError, printable, show_value
+from convcost.graph import Graph, GraphBuilder
+from convcost.measure.settings import ITEMSIZES, Settings
+from convcost.ops import Conv, Shape
+from convcost.report import Report, Row, Value, exact
+from convcost.search.crossover import Crossover, Side, find_crossover
+from convcost.sources.spec import load_spec
+from convcost.units import format_seconds
+from convcost.variants import STANDARD, Variant, parse_variant
+from convcost.variants.rewrite import MAX_NAMES, rewrite
+from convcost.workflows.compare import CompareRequest, compare_graphs, is_model, spec_path
+from convcost.workflows.environment import environment
+
+Notify = Callable[[str, float | None], None]
+
+NUMBERS = ("in_channels", "out_channels", "kernel_size", "stride", "dilation", "size", "batch")
+"""What can be varied: settings of the convolution, the input's size per axis, the batch."""
+SECONDS = 1.5
+"""Of one number, unless told otherwise."""
+
+
+class Vary(NamedTuple):
+    """One of ``NUMBERS`` and its range."""
+
+    key: str
+    first: int
+    last: int
+
+
+class CrossoverRequest(NamedTuple):
+    """Which layer of what to vary, how, and against which variant."""
+
+    vary: Vary
+    source: str | None = None
+    layer: str | None = None
+    variant: Variant = Variant("separable", {"depth_multiplier": 1, "normalise": False})
+    arguments: Mapping[str, object] = {}
+    inputs: tuple[Shape, ...] = ()
+    settings: Settings = Settings()
+
+
+class _InterruptedError(Exception):
+    """Ctrl-C while a number was measured."""
+
+
+def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Report:
+    """A row for each number that was measured, smallest first, and where the verdict turns.
+
+    Raises:
+        ConvcostError: there is no such layer, or it can't be varied or run so.
+    """
+    settings = request.settings
+    if settings.seconds is None:
+        settings = settings._replace(seconds=SECONDS)
+    conv, shape, name = _layer(request, notify)
+    _need_fitting(conv, shape, name, request)
+    start = time.perf_counter()
+    rows: dict[int, Row] = {}
+    seen: dict[str, str | int | float] = {}
+
+    def side(number: int) -> Side:
+        notify(f"measuring {request.vary.key}={number} ({len(rows) + 1} so far)", None)
+        graph = _graph(conv, shape, name, request.vary.key, number)
+        graphs = {str(STANDARD): graph, str(request.variant): _variant(graph, request)}
+        (standard, row), outcome = compare_graphs(graphs, settings, notify, measure=True)
+        if outcome is None or outcome.interrupted or "verdict" not in row.values:
+            raise _InterruptedError
+        rows[number] = row._replace(
+            name=f"{request.vary.key}={number}",
+            settings={request.vary.key: number},
+            base=standard.values,
+        )
+        seen.update(outcome.environment)
+        return {"faster": 1, "slower": -1}.get(str(row.values["verdict"].value), 0)
+
+    found = None
+    try:
+        found = find_crossover(side, request.vary.first, request.vary.last)
+    except _InterruptedError:
+        if not rows:
+            raise ConvcostError("interrupted before anything was measured") from None
+    ordered = tuple(rows[number] for number in sorted(rows))
+    spent = time.perf_counter() - start
+    return Report(
+        kind="crossover",
+        source=printable(request.source or "primer.yaml"),
+        input=(shape,),
+        environment={
+            **environment(settings, seen),
+            "layer": name,
+            "vary": request.vary.key,
+            "first": request.vary.first,
+            "last": request.vary.last,
+        },
+        rows=ordered,
+        totals=_totals(found),
+        notices=tuple(_notices(request, len(rows), spent, found)),
+        interrupted=found is None,
+    )
+
+
+def _totals(found: Crossover | None) -> dict[str, Value]:
+    if found is None:
+        return {}
+    words = {1: "faster", -1: "slower", 0: "undecided"}
+    values = {
+        "verdict_first": exact(words[found.before]),
+        "verdict_last": exact(words[found.after]),
+    }
+    ends = {"crossover_after": found.low, "crossover_until": found.high}
+    return {**values, **{key: exact(end) for key, end in ends.items() if end is not None}}
+
+
+def _layer(request: CrossoverRequest, notify: Notify) -> tuple[Conv, Shape, str]:
+    """The convolution, the shape of its input, and its name."""
+    graph = _source_graph(request, notify)
+    convs = [node for node in graph.nodes if isinstance(node.op, Conv)]
+    names = [node.module or node.name for node in convs]
+    wanted = request.layer if request.layer is not None else (names[0] if len(names) == 1 else None)
+    if wanted is None or wanted not in names:
+        some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+        problem = f"no convolution is called {show_value(wanted)}" if wanted else "which layer?"
+        raise ConvcostError(problem, f"choose one with --layer: {some or 'there is none'}")
+    node = convs[names.index(wanted)]
+    assert isinstance(node.op, Conv)  # noqa: S101  chosen so
+    return node.op, graph.nodes[node.inputs[0]].shape, wanted
+
+
+def _source_graph(request: CrossoverRequest, notify: Notify) -> Graph:
+    if is_model(request.source):
+        from convcost.workflows.compare_model import load  # noqa: PLC0415  torch
+
+        compared = CompareRequest(
+            request.source, arguments=request.arguments, inputs=request.inputs
+        )
+        return load(compared, notify, real=False)[1]
+    if request.arguments or request.inputs:
+        raise ConvcostError(
+            "--set and --input are for models", "a spec says its input itself, and has no arguments"
+        )
+    itemsize = ITEMSIZES[request.settings.dtype]
+    return load_spec(spec_path(request.source), 1, itemsize, parse_variant).graph
+
+
+def _need_fitting(conv: Conv, shape: Shape, name: str, request: CrossoverRequest) -> None:
+    """Refuses a range whose ends make no layer, before anything runs.
+
+    Raises:
+        ConvcostError: one doesn't.
+    """
+    key, *ends = request.vary
+    if conv.is_pointwise or conv.is_depthwise:
+        kind = "1×1" if conv.is_pointwise else "depthwise"
+        raise ConvcostError(f"{name} is {kind}: there is no other form of it", "choose another")
+    for number in ends:
+        try:
+            _variant(_graph(conv, shape, name, key, int(number)), request)
+        except (ShapeError, ConvcostError) as error:
+            raise ConvcostError(
+                f"{name} can't have {key}={number}: {error}", "choose another range for --vary"
+            ) from None
+
+
+def _variant(graph: Graph, request: CrossoverRequest) -> Graph:
+    return rewrite(graph, request.variant, [graph.nodes[-1].name])
+
+
+def _graph(conv: Conv, shape: Shape, name: str, key: str, number: int) -> Graph:
+    """The layer alone, with one number changed; padding that keeps the size goes on to keep it."""
+    axes = len(conv.kernel_size)
+    keeps = all(
+        sum(pads) == span - 1
+        for pads, span in zip(conv.padding, conv.effective_kernel_size, strict=True)
+    )
+    if key == "batch":
+        shape = (number, *shape[1:])
+    elif key == "size":
+        shape = (*shape[:2], *(number,) * axes)
+    elif key in ("in_channels", "out_channels"):
+        if number % conv.groups:
+            raise ConvcostError(f"groups ({conv.groups}) don't divide it")
+        changed: Any = {key: number}
+        conv = conv._replace(**changed)
+        shape = (shape[0], conv.in_channels, *shape[2:])
+    else:
+        changed = {key: (number,) * axes}
+        conv = conv._replace(**changed)
+        if keeps and not conv.transposed:
+            totals = [span - 1 for span in conv.effective_kernel_size]
+            conv = conv._replace(padding=tuple((t // 2, t - t // 2) for t in totals))
+    builder = GraphBuilder(name)
+    builder.add(name, conv, builder.add_input(shape))
+    return builder.build()
+
+
+def _notices(
+    request: CrossoverRequest, measured: int, seconds: float, found: Crossover | None
+) -> Iterator[str]:
+    key, first, last = request.vary
+    yield (
+        f"{measured} of {last - first + 1:,} numbers measured in {format_seconds(seconds)}; the "
+        "others were not tried: a second crossover between them would not be seen"
+    )
+    if found is None:
+        yield "interrupted: only what was measured before is shown"
+    elif 0 in (found.before, found.after):
+        end = first if not found.before else last
+        yield f"at {key}={end} it was neither surely faster nor slower: give it more --seconds"

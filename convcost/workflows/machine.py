@@ -1,0 +1,79 @@
+"""The ceilings of the machine that this runs on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import NamedTuple
+
+from convcost._version import __version__
+from convcost.measure.ceilings_cache import Ceilings
+from convcost.measure.settings import Device
+from convcost.report import Report, Row, Value, unavailable
+
+Notify = Callable[[str, float | None], None]
+
+
+class MachineRequest(NamedTuple):
+    """What to measure; ``refresh`` also what is known from before."""
+
+    device: Device = "cpu"
+    dtypes: tuple[str, ...] = ("float32",)
+    threads: int | None = None
+    refresh: bool = False
+
+
+def machine(request: MachineRequest, notify: Notify = lambda *_: None) -> Report:
+    """One row for each dtype; one that torch can't multiply here says so.
+
+    Raises:
+        ConvcostError: there is no such device.
+    """
+    notify("loading torch", None)
+    from convcost.measure.machine import (  # noqa: PLC0415  torch, only where it is needed
+        describe,
+        find_device,
+        settled,
+    )
+    from convcost.measure.roofline import ceilings_for  # noqa: PLC0415
+
+    device = find_device(request.device)
+    rows = []
+    with settled(request.threads) as threads:
+        for number, dtype in enumerate(dict.fromkeys(request.dtypes)):
+            notify(f"measuring {dtype}", number / len(request.dtypes))
+            try:
+                values = _values(ceilings_for(device, dtype, refresh=request.refresh))
+            except RuntimeError as error:
+                values = _untold(str(error).strip().partition("\n")[0])
+            rows.append(Row(dtype, "standard", "", "", (), values))
+        found = describe(device, threads, 0)
+    del found["rounds"]
+    return Report(
+        kind="machine",
+        source=str(found["processor"]),
+        input=(),
+        environment={
+            "convcost": __version__,
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            **found,
+        },
+        rows=tuple(rows),
+    )
+
+
+def _values(ceilings: Ceilings) -> dict[str, Value]:
+    """The ceilings; a FLOP is half a multiply-accumulate, so the ridge is twice their ratio."""
+    rate, bandwidth, floor = ceilings
+    return {
+        "multiplications_per_second": Value("measured", rate),
+        "bytes_per_second": Value("measured", bandwidth),
+        "smallest_latency": Value("measured", floor),
+        "ridge_intensity": Value("measured", 2 * rate / bandwidth),
+    }
+
+
+def _untold(reason: str) -> dict[str, Value]:
+    keys = ("multiplications_per_second", "bytes_per_second", "smallest_latency", "ridge_intensity")
+    return dict.fromkeys(keys, unavailable(reason))

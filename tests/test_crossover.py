@@ -1,0 +1,160 @@
+"""Bisection on planted crossovers, and the command as a process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli import convcost, refused
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convcost.render.table import render
+from convcost.report import Report, Row, Value, exact
+from convcost.search.crossover import NEAR, find_crossover
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([1, -1]))
+def test_a_planted_crossover_lies_in_the_interval(a: int, b: int, at: int, sign: int) -> None:
+    first, last = sorted((a, a + b))
+    asked: list[int] = []
+
+    def side(number: int) -> int:
+        asked.append(number)
+        return sign if number >= at else -sign
+
+    found = find_crossover(side, first, last)
+    assert len(set(asked)) == len(asked)
+    if not first < at <= last:
+        assert found.is_missing
+        assert asked == [first, last]
+        return
+    assert found.low is not None
+    assert found.high is not None
+    assert first <= found.low < at <= found.high <= last
+    assert found.high <= max(found.low * NEAR, found.low + 1)
+    assert len(asked) <= 2 + 20
+
+
+@given(st.integers(1, 400), st.integers(0, 300), st.integers(1, 300))
+def test_both_ends_of_what_is_undecided_are_found(before: int, unsure: int, after: int) -> None:
+    turn, sure = before + 1, before + unsure + 1
+    last = sure + after
+
+    def side(number: int) -> int:
+        return -1 if number < turn else 0 if number < sure else 1
+
+    found = find_crossover(side, 1, last)
+    assert (found.before, found.after) == (-1, 1)
+    assert found.low is not None
+    assert found.high is not None
+    assert side(found.low) == -1
+    assert side(found.high) == 1
+    assert found.low < turn <= max(found.low * NEAR, found.low + 1)
+    assert found.high >= sure
+    assert found.high == sure or found.high <= max(sure * NEAR, sure + 1)
+
+
+@pytest.mark.parametrize("sign", [-1, 0, 1])
+def test_a_missing_crossover_is_called_missing(sign: int) -> None:
+    found = find_crossover(lambda _: sign, 8, 1024)
+    assert found.is_missing
+    assert (found.low, found.high) == (None, None)
+
+
+def test_an_end_that_is_undecided_leaves_that_side_open() -> None:
+    found = find_crossover(lambda number: 1 if number > 100 else 0, 8, 1024)
+    assert (found.before, found.low) == (0, None)
+    assert found.high is not None
+    assert 100 < found.high <= 112
+
+
+def row(number: int, ratio: float, verdict: str) -> Row:
+    measured = Value("measured", 1e-3 * ratio, 0.98e-3 * ratio, 1.02e-3 * ratio, 0.99, 20, 1e-3)
+    values = {
+        "multiplications": exact(100),
+        "multiplications_ratio": exact(0.125),
+        "latency": measured,
+        "latency_ratio": Value("measured", ratio, ratio * 0.97, ratio * 1.03, 0.99, 20, ratio),
+        "verdict": Value("measured", verdict),
+    }
+    standard = {"latency": Value("measured", 1e-3, 0.98e-3, 1.02e-3, 0.99, 20, 1e-3)}
+    shape = (1, number, 8, 8)
+    name = f"out_channels={number}"
+    return Row(name, "separable", "conv", "", shape, values, {"out_channels": number}, standard)
+
+
+def report() -> Report:
+    return Report(
+        kind="crossover",
+        source="primer.yaml",
+        input=((1, 3, 12, 12),),
+        environment={
+            "layer": "conv",
+            "vary": "out_channels",
+            "first": 8,
+            "last": 64,
+            "delta": 0.03,
+        },
+        rows=(row(8, 2.0, "slower"), row(24, 1.0, "inconclusive"), row(64, 0.5, "faster")),
+        totals={
+            "verdict_first": exact("slower"),
+            "verdict_last": exact("faster"),
+            "crossover_after": exact(8),
+            "crossover_until": exact(64),
+        },
+    )
+
+
+SHOWN = Path(__file__).parent / "shown" / "crossover.txt"
+
+
+def test_the_plot_and_the_sentence_say_where_it_turns() -> None:
+    assert render(report()) == SHOWN.read_text(encoding="utf-8")
+
+
+def test_crossover_measures_by_bisection(tmp_path: Path) -> None:
+    options = ("--vary", "out_channels=8:12", "--seconds", "0.2", "--format", "json")
+    ran = convcost("crossover", *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    numbers = [row["settings"]["out_channels"] for row in found["rows"]]
+    assert numbers == sorted(numbers)
+    assert {8, 12} <= set(numbers)
+    assert all(row["base"]["latency"]["rounds"] > 0 for row in found["rows"])
+    assert "of 5 numbers measured in" in ran.err
+
+
+def test_a_varied_kernel_keeps_the_size_that_it_kept(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(
+        "version: 1\ninput: [8, 10, 10]\n"
+        "layers: [{conv: {out_channels: 8, kernel_size: 3, padding: same}}]\n",
+        encoding="utf-8",
+    )
+    options = ("--vary", "kernel_size=2:3", "--seconds", "0.2", "--format", "json")
+    ran = convcost("crossover", "one.yaml", *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    shapes = [row["output_shape"] for row in json.loads(ran.out)["rows"]]
+    assert shapes == [[1, 8, 10, 10]] * 2
+
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--vary", "colour=1:2"), "'colour' can't be varied"),
+        (("--vary", "size=9:3"), "not KEY=FIRST:LAST"),
+        (("--vary", "size=x:3"), "not KEY=FIRST:LAST"),
+        (("--vary", "size=2:30"), "conv can't have size=2: the kernel spans 5×5"),
+        (("configs/vgg16.yaml", "--vary", "size=8:30"), "which layer?"),
+        (("configs/vgg16.yaml", "--layer", "x", "--vary", "size=8:30"), "is called 'x'"),
+        (("configs/aspp.yaml", "--layer", "point", "--vary", "size=8:30"), "point is 1×1"),
+        (("--vary", "size=8:30", "--variant", "dense"), "dense rewrites models"),
+        (("configs/primer.yaml", "--set", "a=1", "--vary", "size=8:30"), "are for models"),
+    ],
+)
+def test_wrong_crossovers_are_refused(options: tuple[str, ...], problem: str) -> None:
+    assert problem in " ".join(refused("crossover", *options, folder=CONFIGS.parent).split())
