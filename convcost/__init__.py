@@ -37,6 +37,16 @@ __all__ = [
 ]
 
 
+def _in_a_notebook(report: Report) -> str:
+    """A report as a notebook's cell shows it."""
+    from convcost.render.notebook import render as table  # noqa: PLC0415  notebooks only
+
+    return table(report)
+
+
+# a report knows no renderer, so what knows both puts them together
+Report._repr_html_ = _in_a_notebook  # type: ignore[attr-defined]  # noqa: SLF001  Jupyter's name
+
 def compare(  # noqa: PLR0913  the command's own options
     source: str | None = None,
     *,

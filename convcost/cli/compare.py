@@ -81,7 +81,7 @@ def command(  # noqa: PLR0913  one parameter for each option
 
     $ convcost compare examples/resnet.py --variant dense:output_stride=8
     """
-    from convcost.cli.streams import parse_copies, progress, show
+    from convcost.cli.streams import draws, parse_copies, progress, show
     from convcost.workflows.compare import CompareRequest, compare
 
     copies = parse_copies(output or ())
@@ -97,6 +97,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         settings=settings,
         arguments=dict(map(parse_argument, set or ())),
         inputs=tuple(map(parse_shape, input or ())),
+        pictures=draws(format, copies),
     )
     with progress() as notify:
         report = compare(request, notify)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from convcost.workflows.crossover import Vary
 
 Format = Annotated[
-    Literal["table", "json", "csv", "markdown"],
+    Literal["table", "json", "csv", "markdown", "html", "svg"],
     typer.Option("--format", "-f", help="Format of standard output."),
 ]
 CheckFormat = Annotated[
-    Literal["table", "json", "csv", "markdown", "junit", "github", "gitlab", "sarif"],
+    Literal["table", "json", "csv", "markdown", "html", "svg", "junit", "github", "gitlab", "sarif"],
     typer.Option("--format", "-f", help="Format of standard output."),
 ]
 SuggestFormat = Annotated[
-    Literal["table", "json", "csv", "markdown", "yaml"],
+    Literal["table", "json", "csv", "markdown", "html", "svg", "yaml"],
     typer.Option("--format", "-f", help="Format of standard output."),
 ]
 Output = Annotated[

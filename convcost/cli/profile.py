@@ -67,6 +67,14 @@ def command(  # noqa: PLR0913  one parameter for each option
             "--verify", help="Count with fvcore and FlopCounterMode too.", rich_help_panel=_WHAT
         ),
     ] = False,
+    effective_field: Annotated[
+        bool,
+        typer.Option(
+            "--effective-field",
+            help="Follow gradients: what of the field matters (in html, svg, png).",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
     measure: Measure = True,
     device: Device = "cpu",
     threads: Threads = None,
@@ -81,8 +89,10 @@ def command(  # noqa: PLR0913  one parameter for each option
     $ convcost profile examples/resnet.py
 
     $ convcost profile examples/resnet.py --set depth=18 --sort latency --top 10
+
+    $ convcost profile examples/resnet.py --output report.html
     """
-    from convcost.cli.streams import parse_copies, progress, show
+    from convcost.cli.streams import draws, parse_copies, progress, show
     from convcost.workflows.profile import ProfileRequest, profile
 
     copies = parse_copies(output or ())
@@ -98,6 +108,8 @@ def command(  # noqa: PLR0913  one parameter for each option
         verify=verify,
         measure=measure,
         settings=Settings(device=device, threads=threads, seconds=seconds, delta=delta, seed=seed),
+        pictures=draws(format, copies),
+        effective_field=effective_field,
     )
     with progress() as notify:
         report = profile(request, notify)

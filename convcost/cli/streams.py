@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.cli.interrupts import raise_again
 from convcost.errors import ConvcostError, printable
-from convcost.render import CHECK_FORMATS, FORMATS, SUGGEST_FORMATS, format_of, formats_of, render
+from convcost.render import (
+    CHECK_FORMATS,
+    FORMATS,
+    PICTURES,
+    SUGGEST_FORMATS,
+    format_of,
+    formats_of,
+    render,
+    render_file,
+)
 from convcost.report import Report
 
 if TYPE_CHECKING:
@@ -62,10 +71,15 @@ def writable(file: str, text: str) -> Path:
     return path
 
 
+def draws(format: str, copies: Sequence[Copy]) -> bool:  # noqa: A002
+    """Whether any of what is asked for shows pictures."""
+    return not {format, *(copy.format for copy in copies)}.isdisjoint(PICTURES)
+
+
 def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: A002
     """Writes a report to standard output and its copies, and its notices to standard error."""
     for copy in copies:
-        write_whole(copy.file, render(report, copy.format).encode())
+        write_whole(copy.file, render_file(report, copy.format))
     for notice in report.notices:
         remark(f"note: {notice}")
     if format == "table":

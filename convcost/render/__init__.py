@@ -12,7 +12,9 @@ from pathlib import PurePath
 from convcost.errors import ConvcostError
 from convcost.report import Report
 
-FORMATS = ("table", "json", "csv", "markdown")
+FORMATS = ("table", "json", "csv", "markdown", "html", "svg", "png")
+PICTURES = ("html", "svg", "png")
+"""What draws: with the extra ``report``."""
 CHECK_FORMATS = ("junit", "github", "gitlab", "sarif")
 """Of checks only."""
 SUGGEST_FORMATS = ("yaml",)
@@ -23,6 +25,9 @@ SUFFIXES = {
     ".json": "json",
     ".csv": "csv",
     ".md": "markdown",
+    ".html": "html",
+    ".svg": "svg",
+    ".png": "png",
     ".xml": "junit",
     ".sarif": "sarif",
     ".yaml": "yaml",
@@ -35,16 +40,33 @@ def render(report: Report, format: str) -> str:  # noqa: A002  the option's own 
     """``report`` as text in one of its ``formats_of``.
 
     Raises:
-        ConvcostError: there is no such format of this kind of report.
+        ConvcostError: there is no such format of this kind of report, or it is no text.
     """
+    found = _rendered(report, format)
+    if isinstance(found, bytes):
+        raise ConvcostError(f"{format} is no text", f"write a file: --output report.{format}")
+    return found
+
+
+def _rendered(report: Report, format: str) -> str | bytes:  # noqa: A002  the option's own name
     formats = formats_of(report.kind)
     if format not in formats:
         what = f"a {report.kind}" if format in (*CHECK_FORMATS, *SUGGEST_FORMATS) else "a report"
         message = f"no format {format!r} of {what}"
         raise ConvcostError(message, f"formats: {', '.join(formats)}")
     module = _OF_CHECKS.get(format, format) if report.kind == "check" else format
-    text: str = import_module(f"convcost.render.{module}").render(report)
-    return text
+    found: str | bytes = import_module(f"convcost.render.{module}").render(report)
+    return found
+
+
+def render_file(report: Report, format: str) -> bytes:  # noqa: A002  the option's own name
+    """What a file of ``format`` holds.
+
+    Raises:
+        ConvcostError: there is no such format of this kind of report.
+    """
+    found: str | bytes = _rendered(report, format)
+    return found if isinstance(found, bytes) else found.encode()
 
 
 def formats_of(kind: str) -> tuple[str, ...]:

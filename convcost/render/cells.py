@@ -30,11 +30,12 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column: its header, what each row has in it, and its side."""
+    """One column: its header, what each row has in it, its side, and the metric that it is of."""
 
     header: str
     cell: Callable[[Row], Cell]
     right: bool = True
+    key: str = ""
 
 
 def format_value(key: str, value: Value | None) -> str:
@@ -57,19 +58,23 @@ def summary_columns(report: Report) -> list[Column]:
     if any(row.values["convolutions"].value != 1 for row in report.rows):
         columns.append(Column("rewritten", _rewritten))
     columns += [
-        Column(METRICS["receptive_field"].label, _field),
+        Column(METRICS["receptive_field"].label, _field, key="receptive_field"),
         _plain("parameters"),
-        Column(METRICS["multiplications"].label, _multiplications),
+        Column(METRICS["multiplications"].label, _multiplications, key="multiplications"),
     ]
     if any("feature_map" in row.values for row in report.rows):
         columns.append(
-            Column("peak memory", lambda row: Cell(_value("peak_activation_bytes", row)))
+            Column(
+                "peak memory",
+                lambda row: Cell(_value("peak_activation_bytes", row)),
+                key="peak_activation_bytes",
+            )
         )
     if any("latency" in row.values for row in report.rows):
-        columns.append(Column(METRICS["latency"].label, _latency))
-    columns.append(Column(METRICS["multiplications_ratio"].label, _on_paper))
+        columns.append(Column(METRICS["latency"].label, _latency, key="latency"))
+    columns.append(Column(METRICS["multiplications_ratio"].label, _on_paper, key="multiplications_ratio"))
     if any("latency_ratio" in row.values for row in report.rows):
-        columns.append(Column(METRICS["latency_ratio"].label, _here))
+        columns.append(Column(METRICS["latency_ratio"].label, _here, key="latency_ratio"))
     return columns
 
 
@@ -80,7 +85,9 @@ def design_columns(report: Report) -> list[Column]:
     _, *rest = summary_columns(report)
     strides = {row.values["effective_stride"].value for row in report.rows}
     if len(strides) > 1:
-        rest.insert(0, Column("stride", lambda row: Cell(_per_axis("effective_stride", row))))
+        rest.insert(0, Column(
+            "stride", lambda row: Cell(_per_axis("effective_stride", row)), key="effective_stride"
+        ))
     return [first, *rest]
 
 
@@ -96,8 +103,8 @@ def crossover_columns(report: Report) -> list[Column]:
         Column(key, lambda row: Cell(f"{row.settings[key]:,}")),
         Column("standard", lambda row: _latency(row._replace(values=row.base))),
         Column(report.rows[0].variant, _latency),
-        Column(METRICS["multiplications_ratio"].label, _on_paper),
-        Column(METRICS["latency_ratio"].label, _here),
+        Column(METRICS["multiplications_ratio"].label, _on_paper, key="multiplications_ratio"),
+        Column(METRICS["latency_ratio"].label, _here, key="latency_ratio"),
     ]
 
 
@@ -114,11 +121,13 @@ def layer_columns(rows: Iterable[Row]) -> list[Column]:
         Column("layer", lambda row: Cell(row.name), right=False),
         Column("op", lambda row: Cell(row.op), right=False),
         Column("output", lambda row: Cell(format_shape(row.output_shape))),
-        Column(METRICS["receptive_field"].label, _field),
-        Column("stride", lambda row: Cell(_per_axis("effective_stride", row))),
+        Column(METRICS["receptive_field"].label, _field, key="receptive_field"),
+        Column(
+            "stride", lambda row: Cell(_per_axis("effective_stride", row)), key="effective_stride"
+        ),
         _plain("parameters"),
         _plain("multiplications"),
-        Column("activation", lambda row: Cell(_value("activation_bytes", row))),
+        Column("activation", lambda row: Cell(_value("activation_bytes", row)), key="activation_bytes"),
         _plain("arithmetic_intensity"),
     ]
     columns += [
@@ -127,7 +136,7 @@ def layer_columns(rows: Iterable[Row]) -> list[Column]:
         if any(key in row.values for row in rows)
     ]
     if any("latency" in row.values for row in rows):
-        columns += [Column(METRICS["latency"].label, _latency), _plain("latency_share")]
+        columns += [Column(METRICS["latency"].label, _latency, key="latency"), _plain("latency_share")]
     if any("bound" in row.values for row in rows):
         columns.append(Column(METRICS["bound"].label, _bound))
     return columns
@@ -152,7 +161,7 @@ def _exactly(key: str, row: Row) -> str:
 
 
 def _plain(key: str) -> Column:
-    return Column(METRICS[key].label, lambda row: Cell(_value(key, row)))
+    return Column(METRICS[key].label, lambda row: Cell(_value(key, row)), key=key)
 
 
 def _value(key: str, row: Row) -> str:

@@ -13,8 +13,9 @@ from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import Device, Settings
 from convcost.ops import Input, Shape
-from convcost.report import Report, Row
+from convcost.report import EffectiveField, Report, Row
 from convcost.workflows.choose import choose
+from convcost.workflows.effective import UNKNOWN, effective_field_of
 from convcost.workflows.environment import environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
@@ -35,7 +36,7 @@ class ProfileRequest(NamedTuple):
     """What to profile: ``arguments`` go to a factory; ``inputs`` are shapes, none to guess.
 
     ``expand`` shows ops, ``depth`` folds modules; ``sort`` is a metric, ``top`` a number of rows,
-    ``glob`` chooses rows by name. The totals are always those of the whole model.
+    ``glob`` chooses rows by name; ``pictures`` keeps what only pictures show. The totals are always those of the whole model.
     """
 
     source: str
@@ -49,6 +50,8 @@ class ProfileRequest(NamedTuple):
     verify: bool = False
     measure: bool = True
     settings: Settings = Settings()
+    pictures: bool = False
+    effective_field: bool = False
 
 
 def profile(request: ProfileRequest, notify: Notify = lambda *_: None) -> Report:
@@ -61,7 +64,7 @@ def profile(request: ProfileRequest, notify: Notify = lambda *_: None) -> Report
     from convcost.sources.model import load_model  # noqa: PLC0415  torch, only where it is needed
 
     notify(f"loading {request.source}", None)
-    real = request.measure or request.verify
+    real = request.measure or request.verify or request.effective_field
     loaded = load_model(request.source, request.arguments, request.inputs, real=real)
     return profile_loaded(loaded, request, notify, reload=_for_real(request))
 
@@ -81,7 +84,7 @@ def profile_given(
     if not isinstance(model, str):
         loaded = models.from_module(model, input)
         return profile_loaded(loaded, _where_it_is(request, loaded))
-    real = request.measure or request.verify
+    real = request.measure or request.verify or request.effective_field
     loaded = models.load_model(request.source, request.arguments, (), real=real)
     if input is not None:
         given = models.from_module(loaded.module, input)
@@ -107,6 +110,15 @@ def _for_real(request: ProfileRequest) -> Callable[[], LoadedModel]:
     return reload
 
 
+def _effective(
+    loaded: LoadedModel, graph: Graph, costs: Costs, request: ProfileRequest, notify: Notify
+) -> EffectiveField | None:
+    if not request.effective_field:
+        return None
+    notify("following gradients", None)
+    return effective_field_of(loaded, graph, costs, request.settings)
+
+
 def profile_loaded(
     loaded: LoadedModel,
     request: ProfileRequest,
@@ -118,6 +130,8 @@ def profile_loaded(
     notify("tracing", None)
     loaded, graph, notices = traced(loaded, request.source, reload)
     costs = analyse(graph)
+    effective = _effective(loaded, graph, costs, request, notify)
+    unseen = (UNKNOWN,) if request.effective_field and effective is None else ()
     groups = _groups(graph, request)
     rows = list(rows_of(graph, costs, groups))
     totals = dict(costs.totals)
@@ -136,9 +150,10 @@ def profile_loaded(
         rows=tuple(choose(rows, request.glob, request.sort, request.top)),
         totals=totals,
         seen=seen_positions({"standard": graph}) if request.pictures else (),
+        effective_field=effective,
         verification=counts,
         findings=tuple(verification_findings(counts)),
-        notices=(*loaded.notices, *notices),
+        notices=(*loaded.notices, *notices, *unseen),
         interrupted=measured is not None and measured.interrupted,
     )
 

@@ -1,0 +1,85 @@
+"""How much each part of the input matters to one output: the effective receptive field.
+
+Luo et al., 'Understanding the Effective Receptive Field in Deep Convolutional Neural Networks',
+NeurIPS 2016, section 2: the gradient of the central output, over random inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convcost.report import EffectiveField, Runs
+
+SAMPLES = 8
+"""Random inputs whose gradients are averaged."""
+MOST_CELLS = 48
+"""Of the map, along each axis."""
+
+
+def effective_field(  # noqa: PLR0913  what a pass needs
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    path: str,
+    shape: Sequence[int],
+    field: Runs | None,
+    seed: int,
+) -> EffectiveField | None:
+    """The gradient's size on the first input, of what the module at ``path`` gives at its centre.
+
+    ``shape`` is that of the feature map, ``(batch, channels, *spatial)``; ``field`` the theoretical
+    field of its central position. None where the input isn't an image, or nothing of that shape
+    comes out of the module, or no gradient reaches the input.
+    """
+    image = args[0] if args else None
+    if not isinstance(image, Tensor) or not image.is_floating_point() or image.dim() < 3:
+        return None
+    axes = min(2, image.dim() - 2)
+    total = torch.zeros(image.shape[-axes:], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    with _kept(module, path, tuple(shape)) as kept, torch.enable_grad():
+        for _ in range(SAMPLES):
+            sample = torch.randn(image.shape, generator=generator).to(image).requires_grad_()
+            module(sample, *args[1:], **kwargs)
+            if not kept or not kept[-1].requires_grad:
+                return None
+            centre = (..., *(size // 2 for size in shape[2:]))
+            (gradient,) = torch.autograd.grad(kept[-1][centre].sum(), sample, allow_unused=True)
+            if gradient is None:
+                return None
+            total += gradient.abs().double().flatten(0, -axes - 1).sum(0).cpu()
+            kept.clear()
+    if not total.isfinite().all() or not total.sum():
+        return None
+    cells, shares = _binned(total if axes == 2 else total[None])
+    return EffectiveField(cells, shares, SAMPLES, field)
+
+
+@contextmanager
+def _kept(module: nn.Module, path: str, shape: tuple[int, ...]) -> Iterator[list[Tensor]]:
+    """What the module at ``path`` gives, where it has that shape."""
+    kept: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, output: object) -> None:
+        if isinstance(output, Tensor) and tuple(output.shape) == shape:
+            kept.append(output)
+
+    handle = module.get_submodule(path).register_forward_hook(keep)
+    try:
+        yield kept
+    finally:
+        handle.remove()
+
+
+def _binned(total: Tensor) -> tuple[tuple[int, int], tuple[tuple[float, ...], ...]]:
+    """The cells' sizes, and each cell's share of the whole."""
+    height, width = (-(-size // MOST_CELLS) for size in total.shape)
+    rows = [part.sum(0) for part in total.split(height)]
+    columns = [[float(part.sum()) for part in row.split(width)] for row in rows]
+    whole = sum(map(sum, columns))
+    return (height, width), tuple(tuple(share / whole for share in row) for row in columns)

@@ -1,0 +1,242 @@
+"""The HTML report in a browser, the pictures as files, and a report in a notebook."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import convcost, refused
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from convcost import compare, load, render
+from convcost.measure.settings import Settings
+from convcost.workflows.compare import CompareRequest
+from convcost.workflows.compare import compare as run_compare
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
+needs_browser = pytest.mark.skipif(not CHROMIUM, reason="no chromium here")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A measured profile of a ResNet-50, and what was made of it."""
+    path = tmp_path_factory.mktemp("report")
+    names = ("resnet.html", "resnet.json", "resnet.svg", "resnet.png")
+    outputs = [word for name in names for word in ("--output", name)]
+    model = str(ROOT / "examples" / "resnet.py")
+    options = ("--seconds", "1", "--effective-field", "--quiet")
+    ran = convcost("profile", model, *options, *outputs, folder=path, timeout=300)
+    assert ran.code == 0, ran.err
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page, what it asked for and what its console said."""
+
+    def __init__(self, browser: Browser, file: Path, **options: Any) -> None:
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        self.page: Page = browser.new_context(**options).new_page()
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.goto(file.as_uri())
+
+    def names(self) -> list[str]:
+        """The visible rows' names."""
+        return self.page.locator("tbody tr:visible th").all_inner_texts()
+
+
+@needs_browser
+def test_the_report_opens_alone_and_draws_all_its_charts(browser: Browser, folder: Path) -> None:
+    file = folder / "resnet.html"
+    assert file.stat().st_size < 3_000_000
+    opened = Opened(browser, file)
+    opened.page.evaluate("drawAll()")
+    charts = opened.page.locator(".chart")
+    keys = charts.evaluate_all("all => all.map(one => one.id)")
+    assert {"promise", "roofline", "depth", "field-0", "effective-field"} <= set(keys)
+    assert {"icicle-multiplications", "icicle-latency_share"} <= set(keys)
+    for place in charts.all():
+        place.locator("svg").wait_for()
+        assert place.locator("svg path").count() > 3
+    assert opened.asked == [file.as_uri()]
+    assert opened.said == []
+
+
+@needs_browser
+def test_rows_are_sorted_filtered_and_folded(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder / "resnet.html")
+    page = opened.page
+    everything = opened.names()
+    assert len(everything) > 176
+    page.locator("tr[data-module='stages.3'] .fold").click()
+    assert len(opened.names()) < len(everything)
+    assert not any(name.startswith("stages.3.") for name in opened.names())
+    page.get_by_role("button", name="Fold all").click()
+    assert opened.names() == ["input", "stem", "stages", "pool", "classifier", "between layers"]
+    page.get_by_role("button", name="Open all").click()
+    assert opened.names() == everything
+    page.get_by_role("button", name="parameters", exact=True).click()
+    head = page.locator("thead th", has_text="parameters")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert opened.names()[0] == "stages.3.0.body.2.0"
+    page.get_by_role("button", name="In order, by module").click()
+    assert opened.names() == everything
+    page.get_by_label("Filter by name").fill("shortcut.0")
+    assert opened.names() == [f"stages.{stage}.0.shortcut.0" for stage in range(4)]
+    assert page.get_by_role("status").inner_text() == "4 of 176 rows"
+
+
+@needs_browser
+def test_it_is_used_by_keyboard(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder / "resnet.html")
+    opened.page.get_by_role("button", name="layer").focus()
+    opened.page.keyboard.press("Enter")
+    head = opened.page.locator("thead th", has_text="layer")
+    assert head.get_attribute("aria-sort") == "ascending"
+
+
+@needs_browser
+def test_a_hostile_name_does_nothing(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    report = json.loads((folder / "resnet.json").read_text(encoding="utf-8"))
+    report["source"] = f"{HOSTILE}</script><script>document.title='owned'</script>"
+    for row in report["rows"][:4]:
+        row["name"] = row["module"] = f"{HOSTILE}{row['name']}"
+    (tmp_path / "hostile.json").write_text(json.dumps(report), encoding="utf-8")
+    ran = convcost("render", "hostile.json", "-q", "-o", "hostile.html", folder=tmp_path)
+    assert ran.code == 0, ran.err
+    opened = Opened(browser, tmp_path / "hostile.html")
+    opened.page.evaluate("drawAll()")
+    opened.page.locator("#promise svg").wait_for()
+    assert "owned" not in opened.page.evaluate("document.title").split("<img")[0]
+    assert opened.page.locator("img").count() == 0
+    assert opened.said == []
+    assert any(HOSTILE in name for name in opened.names())
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_in_both_schemes(browser: Browser, folder: Path, scheme: str) -> None:
+    options = {"viewport": {"width": 400, "height": 800}, "color_scheme": scheme}
+    opened = Opened(browser, folder / "resnet.html", **options)
+    opened.page.evaluate("drawAll()")
+    opened.page.locator("#depth svg").wait_for()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == 400
+    image = Image.open(io.BytesIO(opened.page.screenshot()))
+    corner = image.convert("L").getpixel((2, 2))
+    assert corner == pytest.approx(255 if scheme == "light" else 24, abs=8)
+
+
+@needs_browser
+def test_a_thousand_rows_open(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    report = json.loads((folder / "resnet.json").read_text(encoding="utf-8"))
+    rows = report["rows"][1:-1]
+    copies = [
+        {**row, "name": f"b{i}.{row['name']}", "module": f"b{i}.{row['module']}"}
+        for i in range(6)
+        for row in rows
+    ]
+    report["rows"] = copies[:1000]
+    (tmp_path / "many.json").write_text(json.dumps(report), encoding="utf-8")
+    ran = convcost("render", "many.json", "-q", "-o", "many.html", folder=tmp_path)
+    assert ran.code == 0, ran.err
+    opened = Opened(browser, tmp_path / "many.html")
+    assert opened.page.get_by_role("status").inner_text() == "1000 rows"
+    assert opened.said == []
+
+
+@needs_browser
+def test_a_comparison_shows_intervals_and_fields(browser: Browser, tmp_path: Path) -> None:
+    spec = str(ROOT / "configs" / "gridding.yaml")
+    options = ("--seconds", "1", "--per-layer", "-q", "-o", "grid.html")
+    ran = convcost("compare", spec, *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    opened = Opened(browser, tmp_path / "grid.html")
+    opened.page.evaluate("drawAll()")
+    for key in ("latencies", "ratios", "promise", "depth", "field-0", "field-1"):
+        opened.page.locator(f"#{key} svg").wait_for()
+    assert opened.asked == [(tmp_path / "grid.html").as_uri()]
+
+
+def test_pictures_are_drawn_without_a_browser(folder: Path) -> None:
+    text = (folder / "resnet.svg").read_text(encoding="utf-8")
+    for label in ("Roofline", "Multiplications against latency", "as the paper promises"):
+        assert label in text
+    image = Image.open(folder / "resnet.png").convert("L")
+    assert image.width > 1200
+    assert image.height > 2000
+    low, high = image.getextrema()
+    assert (low, high) == (0, 255)
+
+
+def test_the_effective_field_is_largest_in_the_middle(folder: Path) -> None:
+    # Luo et al. 2016: a network that isn't trained weighs the centre of its field most
+    field = load(str(folder / "resnet.json")).effective_field
+    assert field is not None
+    rows, columns = len(field.shares), len(field.shares[0])
+    assert sum(map(sum, field.shares)) == pytest.approx(1)
+    inner = sum(sum(row[columns // 4 : -columns // 4]) for row in field.shares[rows // 4 : -rows // 4])
+    assert inner > 0.5
+    assert field.field is not None
+    assert [span for _, span in field.field] == [427, 427]
+
+
+def test_seen_positions_are_kept_where_pictures_want_them() -> None:
+    spec = str(ROOT / "configs" / "gridding.yaml")
+    found = run_compare(CompareRequest(spec, measure=False, pictures=True)).seen
+    atrous = next(seen for seen in found if seen.variant == "atrous:rate=2")
+    assert atrous.boxes == ((tuple((i, 1) for i in range(-6, 7, 2)),) * 2,)
+    assert compare(spec, measure=False).seen == ()
+
+
+def test_a_report_in_a_notebook_is_a_table() -> None:
+    report = compare(str(ROOT / "configs" / "gridding.yaml"), measure=False)
+    page = report._repr_html_()  # type: ignore[attr-defined]  # noqa: SLF001  Jupyter's name
+    assert page.count("<tr>") == 1 + len(report.rows)
+    assert "<td style=\"text-align: right\">7×7</td>" in page
+    assert "<script" not in page
+    hostile = report._replace(rows=tuple(row._replace(name=HOSTILE) for row in report.rows))
+    assert "<img" not in hostile._repr_html_()  # type: ignore[attr-defined]  # noqa: SLF001  as above
+
+
+def test_a_report_without_numbers_to_draw_says_so(tmp_path: Path) -> None:
+    ran = convcost("machine", "--dtype", "float32", "-o", "machine.json", folder=tmp_path)
+    assert ran.code == 0, ran.err
+    assert "nothing in this report to draw" in refused(
+        "render", "machine.json", "-o", "machine.svg", folder=tmp_path
+    )
+
+
+def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:
+    (tmp_path / "convcost.yaml").write_text(
+        f"version: 1\nchecks:\n  - name: primer\n    source: {ROOT / 'configs' / 'primer.yaml'}\n"
+        "    limits: {parameters: {max: 10}}\n",
+        encoding="utf-8",
+    )
+    ran = convcost("check", "--format", "html", folder=tmp_path)
+    assert ran.code == 1, ran.err
+    assert "What broke" in ran.out
+    assert re.search(r"<td[^>]*>broken</td>|<th[^>]*>broken</th>", ran.out)
+
+
+def test_html_is_the_same_from_python() -> None:
+    report = compare(measure=False, settings=Settings())
+    assert render(report, "html").startswith("<!doctype html>")
