@@ -55,17 +55,28 @@ def alternative(
     Raises:
         ConvcostError: the model can't be rewritten so, or doesn't run when it is.
     """
+    rewritten, graph = rewritten_graph(loaded, graph, variant, choice, share=share)
+    costs = analyse(graph)
+    return Alternative(
+        str(variant), rewritten.module, graph, costs, last_feature_map(graph), rewritten
+    )
+
+
+def rewritten_graph(
+    loaded: LoadedModel, graph: Graph, variant: Variant | Mixed, choice: Choice, *, share: bool
+) -> tuple[Rewritten, Graph]:
+    """The model as ``variant``, and its trace.
+
+    Raises:
+        ConvcostError: the model can't be rewritten so, or doesn't run when it is.
+    """
     parts: list[Rewritten] = []
     for step in steps_of(variant):
         chosen = choice if not step.names else Choice(step.names, (), choice.init)
         parts.append(rewrite_model(loaded.module, graph, step.variant, chosen, share=share))
         loaded = loaded._replace(module=parts[-1].module)
         graph = _trace_again(loaded, parts[-1], variant)
-    rewritten = parts[0] if len(parts) == 1 else _together(parts)
-    costs = analyse(graph)
-    return Alternative(
-        str(variant), rewritten.module, graph, costs, last_feature_map(graph), rewritten
-    )
+    return parts[0] if len(parts) == 1 else _together(parts), graph
 
 
 def _together(parts: Sequence[Rewritten]) -> Rewritten:

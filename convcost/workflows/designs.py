@@ -123,10 +123,10 @@ def _dense_bases(source: Source, stages: tuple[Stage, ...], not_tried: list[str]
 def _dense(source: Source, variant: Variant, stride: int) -> Graph:
     if source.loaded is None:
         return dense_graph(source.graph, output_stride=stride)
-    from convcost.workflows.alternatives import alternative  # noqa: PLC0415  torch
+    from convcost.workflows.alternatives import rewritten_graph  # noqa: PLC0415  torch
 
-    made = alternative(source.loaded, source.graph, variant, Choice(), share=True)
-    return _by_module(made.graph)
+    _, made = rewritten_graph(source.loaded, source.graph, variant, Choice(), share=True)
+    return _by_module(made)
 
 
 def _stack_bases(source: Source, bounds: Bounds) -> Iterator[Base]:
