@@ -6,7 +6,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +240,42 @@ def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:
 def test_html_is_the_same_from_python() -> None:
     report = compare(measure=False, settings=Settings())
     assert render(report, "html").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv", "markdown", "html"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("machine", "--dtype", "float32"),
+        ("suggest", "gridding.yaml", "--min-receptive-field", "27", "--seconds", "0.3"),
+        ("crossover", "--vary", "out_channels=8:9", "--seconds", "0.2"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_every_kind_of_report_renders_again(
+    saved: Mapping[tuple[str, ...], Path], command: tuple[str, ...], format: str
+) -> None:
+    file = saved[command]
+    ran = convcost("render", file.name, "--format", format, "-q", folder=file.parent)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.strip()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, ...], Path]:
+    """A report of each command, run when it is first asked for."""
+    return _Saved(tmp_path_factory.mktemp("saved"))
+
+
+class _Saved(dict[tuple[str, ...], Path]):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        shutil.copy(ROOT / "configs" / "gridding.yaml", folder)
+
+    def __missing__(self, command: tuple[str, ...]) -> Path:
+        file = self._folder / f"{command[0]}.json"
+        ran = convcost(*command, "-q", "-o", file.name, folder=self._folder)
+        assert ran.code == 0, ran.err
+        self[command] = file
+        return file

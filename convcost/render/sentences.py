@@ -47,7 +47,7 @@ def _designs(report: Report) -> Iterator[tuple[str, str]]:
 def _crossover(report: Report) -> Iterator[tuple[str, str]]:
     """Where the verdict turns, and what the variant is worth at the end."""
     totals, last = report.totals, report.rows[-1]
-    if not totals:
+    if "verdict_first" not in totals:
         return
     key, end = report.environment["vary"], report.environment["last"]
     before, after = (str(totals[k].value) for k in ("verdict_first", "verdict_last"))

@@ -10,15 +10,19 @@ from convcost.report import METRICS, Report, Row, Value
 SMALLEST, LARGEST = 1e-30, 1e60
 """The sane sizes of a number that isn't 0."""
 
-_NEEDED_IN_ROWS = {
-    "compare": (
-        "convolutions",
-        "rewritten",
-        "receptive_field",
-        "receptive_field_density",
-        "multiplications",
-        "multiplications_ratio",
-    ),
+_OF_VARIANTS = (
+    "convolutions",
+    "rewritten",
+    "receptive_field",
+    "receptive_field_density",
+    "multiplications",
+    "multiplications_ratio",
+)
+_NEEDED_IN_ROWS: Mapping[str, Sequence[str]] = {
+    "compare": _OF_VARIANTS,
+    "suggest": (*_OF_VARIANTS, "effective_stride"),
+    "crossover": ("multiplications", "multiplications_ratio", "latency_ratio"),
+    "machine": (),
     "profile": (),
     "check": (),
     "diff": (),
@@ -34,9 +38,12 @@ _NEEDED_WITH: Mapping[str, Sequence[str]] = {
 }
 _KNOWN = ("multiplications", "latency_ratio", "verdict")
 """In a comparison these aren't unavailable."""
-_ENVIRONMENT_OF_A_RUN = ("device", "threads", "dtype", "memory_format", "torch", "rounds")
+_ENVIRONMENT_OF_A_MACHINE = ("device", "threads", "torch")
+_ENVIRONMENT_OF_A_RUN = (*_ENVIRONMENT_OF_A_MACHINE, "dtype", "memory_format", "rounds")
+_ENVIRONMENT_OF_A_CROSSOVER = ("layer", "vary", "first", "last")
 _WORDS = ("word", "positions")
 _OF_SEVERAL_LINES = ("message", "note", "reason", "notices")
+_A_SPEC = ".spec.value"
 
 
 def data_mistakes(data: object, place: str = "", key: str = "") -> Iterator[str]:
@@ -49,7 +56,8 @@ def data_mistakes(data: object, place: str = "", key: str = "") -> Iterator[str]
         for index, entry in enumerate(data):
             yield from data_mistakes(entry, f"{place}.{index}", key)
     elif isinstance(data, str):
-        text = data.replace("\n", "") if key in _OF_SEVERAL_LINES else data
+        has_lines = key in _OF_SEVERAL_LINES or place.endswith(_A_SPEC)
+        text = data.replace("\n", "") if has_lines else data
         if not text.isprintable():
             yield f"{place}: not printable"
     elif isinstance(data, int | float) and data and not SMALLEST <= abs(data) <= LARGEST:
@@ -70,9 +78,11 @@ def report_mistakes(report: Report) -> Iterator[str]:
             mistakes = chain(_missing(row, needed.get(table, ())), _misfits(row.values))
             yield from (f"{table}.{index}.values.{text}" for text in mistakes)
     yield from (f"totals.{text}" for text in _misfits(report.totals))
-    yield from _environment_mistakes(report.environment)
+    yield from _environment_mistakes(report)
     yield from _field_mistakes(report)
-    if report.kind == "compare":
+    if report.kind == "crossover":
+        yield from _crossover_mistakes(report)
+    if report.kind in ("compare", "suggest"):
         yield from _comparison_mistakes(report.rows)
 
 
@@ -94,10 +104,15 @@ def _misfits(values: Mapping[str, Value]) -> Iterator[str]:
             yield f"{key}: not above 0"
 
 
-def _environment_mistakes(environment: Mapping[str, object]) -> Iterator[str]:
+def _environment_mistakes(report: Report) -> Iterator[str]:
+    environment, needed = report.environment, list[str]()
     if "processor" in environment:
-        missing = (key for key in _ENVIRONMENT_OF_A_RUN if key not in environment)
-        yield from (f"environment.{key}: missing" for key in missing)
+        needed += _ENVIRONMENT_OF_A_RUN
+    if report.kind == "machine":
+        needed = [*_ENVIRONMENT_OF_A_MACHINE]
+    if report.kind == "crossover":
+        needed += _ENVIRONMENT_OF_A_CROSSOVER
+    yield from (f"environment.{key}: missing" for key in needed if key not in environment)
     if not isinstance(environment.get("delta"), int | float | None):
         yield "environment.delta: not a number"
 
@@ -117,6 +132,20 @@ def _field_mistakes(report: Report) -> Iterator[str]:
         yield "effective_field.shares: not a rectangle"
     elif min(map(min, field.shares)) < 0 or min(*field.cell, field.samples) < 1:
         yield "effective_field: a share, a size or a number of samples that nothing has"
+
+
+def _crossover_mistakes(report: Report) -> Iterator[str]:
+    varied = str(report.environment.get("vary"))
+    if not isinstance(report.environment.get("last"), int):
+        yield "environment.last: not a whole number"
+    for index, row in enumerate(report.rows):
+        if not isinstance(row.settings.get(varied), int):
+            yield f"rows.{index}.settings.{varied}: not a whole number"
+        ratio = row.values.get("latency_ratio")
+        if ratio is not None and ratio.value is None:
+            yield f"rows.{index}.values.latency_ratio: unavailable"
+    if len({"verdict_first" in report.totals, "verdict_last" in report.totals}) > 1:
+        yield "totals: verdict_first and verdict_last belong together"
 
 
 def _comparison_mistakes(rows: Sequence[Row]) -> Iterator[str]:
