@@ -45,7 +45,8 @@ def _in_a_notebook(report: Report) -> str:
 
 
 # a report knows no renderer, so what knows both puts them together
-Report._repr_html_ = _in_a_notebook  # type: ignore[attr-defined]  # noqa: SLF001  Jupyter's name
+Report._repr_html_ = _in_a_notebook  # type: ignore[attr-defined]
+
 
 def compare(  # noqa: PLR0913  the command's own options
     source: str | None = None,

@@ -193,7 +193,9 @@ def test_the_effective_field_is_largest_in_the_middle(folder: Path) -> None:
     assert field is not None
     rows, columns = len(field.shares), len(field.shares[0])
     assert sum(map(sum, field.shares)) == pytest.approx(1)
-    inner = sum(sum(row[columns // 4 : -columns // 4]) for row in field.shares[rows // 4 : -rows // 4])
+    inner = sum(
+        sum(row[columns // 4 : -columns // 4]) for row in field.shares[rows // 4 : -rows // 4]
+    )
     assert inner > 0.5
     assert field.field is not None
     assert [span for _, span in field.field] == [427, 427]
@@ -209,12 +211,12 @@ def test_seen_positions_are_kept_where_pictures_want_them() -> None:
 
 def test_a_report_in_a_notebook_is_a_table() -> None:
     report = compare(str(ROOT / "configs" / "gridding.yaml"), measure=False)
-    page = report._repr_html_()  # type: ignore[attr-defined]  # noqa: SLF001  Jupyter's name
+    page = report._repr_html_()  # type: ignore[attr-defined]
     assert page.count("<tr>") == 1 + len(report.rows)
-    assert "<td style=\"text-align: right\">7×7</td>" in page
+    assert '<td style="text-align: right">7×7</td>' in page
     assert "<script" not in page
     hostile = report._replace(rows=tuple(row._replace(name=HOSTILE) for row in report.rows))
-    assert "<img" not in hostile._repr_html_()  # type: ignore[attr-defined]  # noqa: SLF001  as above
+    assert "<img" not in hostile._repr_html_()  # type: ignore[attr-defined]
 
 
 def test_a_report_without_numbers_to_draw_says_so(tmp_path: Path) -> None:
@@ -242,7 +244,7 @@ def test_html_is_the_same_from_python() -> None:
     assert render(report, "html").startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize("format", ["table", "json", "csv", "markdown", "html"])
+@pytest.mark.parametrize("shown", ["table", "json", "csv", "markdown", "html"])
 @pytest.mark.parametrize(
     "command",
     [
@@ -253,10 +255,10 @@ def test_html_is_the_same_from_python() -> None:
     ids=lambda command: command[0],
 )
 def test_every_kind_of_report_renders_again(
-    saved: Mapping[tuple[str, ...], Path], command: tuple[str, ...], format: str
+    saved: Mapping[tuple[str, ...], Path], command: tuple[str, ...], shown: str
 ) -> None:
     file = saved[command]
-    ran = convcost("render", file.name, "--format", format, "-q", folder=file.parent)
+    ran = convcost("render", file.name, "--format", shown, "-q", folder=file.parent)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.strip()
 

@@ -17,7 +17,9 @@ Format = Annotated[
     typer.Option("--format", "-f", help="Format of standard output."),
 ]
 CheckFormat = Annotated[
-    Literal["table", "json", "csv", "markdown", "html", "svg", "junit", "github", "gitlab", "sarif"],
+    Literal[
+        "table", "json", "csv", "markdown", "html", "svg", "junit", "github", "gitlab", "sarif"
+    ],
     typer.Option("--format", "-f", help="Format of standard output."),
 ]
 SuggestFormat = Annotated[

@@ -48,7 +48,7 @@ def effective_field(  # noqa: PLR0913  what a pass needs
             module(sample, *args[1:], **kwargs)
             if not kept or not kept[-1].requires_grad:
                 return None
-            centre = (..., *(size // 2 for size in shape[2:]))
+            centre: Any = (..., *(size // 2 for size in shape[2:]))
             (gradient,) = torch.autograd.grad(kept[-1][centre].sum(), sample, allow_unused=True)
             if gradient is None:
                 return None
@@ -79,7 +79,7 @@ def _kept(module: nn.Module, path: str, shape: tuple[int, ...]) -> Iterator[list
 def _binned(total: Tensor) -> tuple[tuple[int, int], tuple[tuple[float, ...], ...]]:
     """The cells' sizes, and each cell's share of the whole."""
     height, width = (-(-size // MOST_CELLS) for size in total.shape)
-    rows = [part.sum(0) for part in total.split(height)]
-    columns = [[float(part.sum()) for part in row.split(width)] for row in rows]
+    rows = [part.sum(0) for part in torch.split(total, height)]
+    columns = [[float(part.sum()) for part in torch.split(row, width)] for row in rows]
     whole = sum(map(sum, columns))
     return (height, width), tuple(tuple(share / whole for share in row) for row in columns)

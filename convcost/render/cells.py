@@ -72,7 +72,9 @@ def summary_columns(report: Report) -> list[Column]:
         )
     if any("latency" in row.values for row in report.rows):
         columns.append(Column(METRICS["latency"].label, _latency, key="latency"))
-    columns.append(Column(METRICS["multiplications_ratio"].label, _on_paper, key="multiplications_ratio"))
+    columns.append(
+        Column(METRICS["multiplications_ratio"].label, _on_paper, key="multiplications_ratio")
+    )
     if any("latency_ratio" in row.values for row in report.rows):
         columns.append(Column(METRICS["latency_ratio"].label, _here, key="latency_ratio"))
     return columns
@@ -85,9 +87,14 @@ def design_columns(report: Report) -> list[Column]:
     _, *rest = summary_columns(report)
     strides = {row.values["effective_stride"].value for row in report.rows}
     if len(strides) > 1:
-        rest.insert(0, Column(
-            "stride", lambda row: Cell(_per_axis("effective_stride", row)), key="effective_stride"
-        ))
+        rest.insert(
+            0,
+            Column(
+                "stride",
+                lambda row: Cell(_per_axis("effective_stride", row)),
+                key="effective_stride",
+            ),
+        )
     return [first, *rest]
 
 
@@ -127,7 +134,9 @@ def layer_columns(rows: Iterable[Row]) -> list[Column]:
         ),
         _plain("parameters"),
         _plain("multiplications"),
-        Column("activation", lambda row: Cell(_value("activation_bytes", row)), key="activation_bytes"),
+        Column(
+            "activation", lambda row: Cell(_value("activation_bytes", row)), key="activation_bytes"
+        ),
         _plain("arithmetic_intensity"),
     ]
     columns += [
@@ -136,7 +145,10 @@ def layer_columns(rows: Iterable[Row]) -> list[Column]:
         if any(key in row.values for row in rows)
     ]
     if any("latency" in row.values for row in rows):
-        columns += [Column(METRICS["latency"].label, _latency, key="latency"), _plain("latency_share")]
+        columns += [
+            Column(METRICS["latency"].label, _latency, key="latency"),
+            _plain("latency_share"),
+        ]
     if any("bound" in row.values for row in rows):
         columns.append(Column(METRICS["bound"].label, _bound))
     return columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from convcost.report import Row, Value
+from convcost.report import Row, Status, Value
 
 SUMMED = ("parameters", "multiplications", "latency_share")
 """What adds up over the rows of a module."""
@@ -33,7 +33,7 @@ class Module(NamedTuple):
             values = [row.values[key] for row in rows if key in row.values]
             numbers = [v.value for v in values if isinstance(v.value, int | float)]
             if numbers:
-                status = next((v.status for v in values if v.status != "exact"), "exact")
+                status: Status = next((v.status for v in values if v.status != "exact"), "exact")
                 found[key] = Value(status, sum(numbers))
         return found
 

@@ -23,7 +23,9 @@ def render(report: Report) -> str:
 def _parts(report: Report) -> Iterator[str]:
     if report.kind == "check":
         yield f"<p><strong>{escape(heading(report))}</strong></p>"
-        rows = [[state(x), limit_title(x), expected(x), found(x), outcome(x)] for x in report.limits]
+        rows = [
+            [state(x), limit_title(x), expected(x), found(x), outcome(x)] for x in report.limits
+        ]
         yield _table(["", "limit", "expected", "found", "by how much"], [False] * 5, rows)
         return
     section = main_section(report)

@@ -30,8 +30,8 @@ SHIPPED_SPEC = "primer.yaml"
 class CompareRequest(NamedTuple):
     """What to compare: ``source`` None is the shipped spec, no ``variants`` the spec's own or all.
 
-    ``pictures`` keeps what only pictures show. ``arguments`` (of a factory) and ``inputs`` (shapes) are of models. ``settings`` None leaves
-    out the measurement, and with it torch.
+    ``pictures`` keeps what only pictures show. ``arguments`` (of a factory) and ``inputs`` (shapes)
+    are of models.
     """
 
     source: str | None = None

@@ -36,7 +36,8 @@ class ProfileRequest(NamedTuple):
     """What to profile: ``arguments`` go to a factory; ``inputs`` are shapes, none to guess.
 
     ``expand`` shows ops, ``depth`` folds modules; ``sort`` is a metric, ``top`` a number of rows,
-    ``glob`` chooses rows by name; ``pictures`` keeps what only pictures show. The totals are always those of the whole model.
+    ``glob`` chooses rows by name; ``pictures`` keeps what only pictures
+    show. The totals are always those of the whole model.
     """
 
     source: str

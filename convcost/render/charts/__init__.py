@@ -25,7 +25,7 @@ def charts_of(report: Report) -> list[Picture]:
         ConvcostError: the packages that draw aren't installed.
     """
     try:
-        import altair  # noqa: F401, PLC0415  an extra
+        import altair as alt  # noqa: F401, PLC0415  an extra
         import vl_convert  # noqa: F401, PLC0415  an extra
     except ImportError as error:
         raise ConvcostError(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import altair as alt
 
-from convcost.render.charts.picture import OTHERS, Datum, Picture, chart, named, sized
+from convcost.render.charts.picture import OTHERS, Datum, Picture, chart, layered, named, sized
 from convcost.report import METRICS, Report, Row
 
 _KEYS = ("receptive_field", "effective_stride")
@@ -77,7 +77,7 @@ def _chart(data: Sequence[Datum]) -> alt.LayerChart:
     lines = base.mark_line(interpolate="step-after", strokeWidth=2)
     if several:
         lines = lines.encode(strokeDash=alt.StrokeDash("what:N", title=None))
-    return sized(alt.layer(lines, base.mark_point(filled=True, size=18)))
+    return sized(layered(lines, base.mark_point(filled=True, size=18)))
 
 
 def _describe(rows: Sequence[Row], data: Sequence[Datum]) -> str:
@@ -87,5 +87,7 @@ def _describe(rows: Sequence[Row], data: Sequence[Datum]) -> str:
     }
     told = " and ".join(f"{label} up to {size:,.10g}" for label, size in largest.items() if size)
     blind = sum(1 for row in rows if not list(_sizes(row, "receptive_field")))
-    rest = f" {named(blind, 'row')} without a finite field {'is' if blind == 1 else 'are'} left out."
+    rest = (
+        f" {named(blind, 'row')} without a finite field {'is' if blind == 1 else 'are'} left out."
+    )
     return f"Through the layers, in input positions: {told}.{rest if blind else ''}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import altair as alt
 
-from convcost.render.charts.picture import GREY, Datum, Picture, chart
+from convcost.render.charts.picture import GREY, Datum, Picture, chart, layered
 from convcost.report import EffectiveField, Report, Runs, Seen
 from convcost.units import format_percent
 
@@ -45,9 +45,7 @@ def _hull(axes: Sequence[Runs]) -> Span:
     )
 
 
-def _density(
-    index: int, seen: Seen, boxes: Sequence[Box], reach: int, report: Report
-) -> Picture:
+def _density(index: int, seen: Seen, boxes: Sequence[Box], reach: int, report: Report) -> Picture:
     spans = [_hull([box[axis] for box in boxes]) for axis in (0, 1)]
     cells = list(_cells(boxes, spans))
     share = sum(_area(cell) * float(str(cell["share"])) for cell in cells) / sum(map(_area, cells))
@@ -128,7 +126,7 @@ def _map(cells: Sequence[Datum], reach: int, title: str, scale: alt.Scale) -> al
             tooltip=[alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    return alt.layer(rects).properties(width=_SIDE, height=_SIDE)
+    return layered(rects).properties(width=_SIDE, height=_SIDE)
 
 
 def _legend() -> alt.Legend:
@@ -142,8 +140,8 @@ def _effective(field: EffectiveField) -> Picture:
     half = _cells_for_half(cells)
     text = (
         "How much each part of the input changes the central output of the last feature map: the "
-        f"gradient's size, the mean of {field.samples} random inputs. {format_percent(half)} of the "
-        "cells hold half of it."
+        f"gradient's size, the mean of {field.samples} random inputs. {format_percent(half)} of "
+        "the cells hold half of it."
     )
     rects = (
         chart(cells)
@@ -171,7 +169,7 @@ def _effective(field: EffectiveField) -> Picture:
         "effective-field",
         "Effective receptive field",
         text,
-        alt.layer(*layers).properties(width=_SIDE, height=_SIDE),
+        layered(*layers).properties(width=_SIDE, height=_SIDE),
         is_wide=False,
     )
 
@@ -205,12 +203,14 @@ def _frame(field: EffectiveField, axes: Runs) -> alt.Chart:
     rows, columns = len(field.shares), len(field.shares[0])
     ends = [count * size for count, size in zip((rows, columns), field.cell, strict=True)]
     corners = [
-        (max(0, first), min(end, first + span)) for (first, span), end in zip(axes, ends, strict=True)
+        (max(0, first), min(end, first + span))
+        for (first, span), end in zip(axes, ends, strict=True)
     ]
     (top, bottom), (left, right) = corners
     frame = [{"x": left, "x2": right, "y": top, "y2": bottom}]
-    return (
+    drawn: alt.Chart = (
         chart(frame)
         .mark_rect(filled=False, stroke=GREY, strokeWidth=2, strokeDash=[5, 3])
         .encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q")
     )
+    return drawn

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import altair as alt
 
 from convcost.render.cells import format_value
-from convcost.render.charts.picture import Datum, Picture, chart, sized
+from convcost.render.charts.picture import Datum, Picture, chart, layered, sized
 from convcost.render.module_tree import Module, module_tree
 from convcost.report import METRICS, Report, Row, Value
 from convcost.units import format_percent
@@ -43,7 +43,7 @@ def _name(part: Module | Row) -> str:
     return part.name if isinstance(part, Row) else part.path
 
 
-def _bars(
+def _bars(  # noqa: PLR0913  a part, its place and what it is a share of
     parts: Sequence[Module | Row], key: str, whole: float, left: float, depth: int, top: str = ""
 ) -> Iterator[Datum]:
     """Each part's place; ``top`` is the outermost module, whose colour all inside it have."""
@@ -85,7 +85,9 @@ def _chart(data: Sequence[Datum], key: str) -> alt.LayerChart:
             "top:N",
             legend=None,
             sort=None,
-            scale=alt.Scale(range=["#5b8db8", "#d9a441", "#6aa584", "#b5739d", "#c0705a", "#8797b2"]),
+            scale=alt.Scale(
+                range=["#5b8db8", "#d9a441", "#6aa584", "#b5739d", "#c0705a", "#8797b2"]
+            ),
         ),
         opacity=alt.Opacity("y:Q", legend=None, scale=alt.Scale(range=[1, 0.6])),
         tooltip=[
@@ -102,7 +104,7 @@ def _chart(data: Sequence[Datum], key: str) -> alt.LayerChart:
             y="line:Q",
             text="short:N",
             opacity=alt.condition(
-                f"(datum.x2 - datum.x) * {{width}} > 7 * length(datum.short) + 6".replace(
+                "(datum.x2 - datum.x) * {width} > 7 * length(datum.short) + 6".replace(
                     "{width}", "width"
                 ),
                 alt.value(1),
@@ -110,10 +112,12 @@ def _chart(data: Sequence[Datum], key: str) -> alt.LayerChart:
             ),
         )
     )
-    return sized(alt.layer(bars, labels), _BAR * levels)
+    return sized(layered(bars, labels), _BAR * levels)
 
 
 def _describe(tree: Module, key: str, whole: float) -> str:
     largest = sorted(tree.children, key=lambda part: _size(part, key), reverse=True)[:3]
-    told = ", ".join(f"{_name(part)} {format_percent(_size(part, key) / whole)}" for part in largest)
+    told = ", ".join(
+        f"{_name(part)} {format_percent(_size(part, key) / whole)}" for part in largest
+    )
     return f"Outer modules above, those inside them below; widths are shares. The largest: {told}."

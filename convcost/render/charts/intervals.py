@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import altair as alt
 
 from convcost.render.cells import format_value
-from convcost.render.charts.picture import GREY, SECONDS, Datum, Picture, chart, sized
+from convcost.render.charts.picture import GREY, SECONDS, Datum, Picture, chart, layered, sized
 from convcost.report import METRICS, Report, Row, number
 from convcost.units import format_factor
 
@@ -55,10 +56,10 @@ def _datum(row: Row, key: str) -> Datum:
     }
 
 
-def _interval(data: Sequence[Datum], x: alt.X, colour: object) -> alt.LayerChart:
-    names = list(dict.fromkeys(datum["name"] for datum in data))
+def _interval(data: Sequence[Datum], x: alt.X, colour: Any) -> alt.LayerChart:
+    names = list(dict.fromkeys(str(datum["name"]) for datum in data))
     base = chart(data).encode(y=alt.Y("name:N", title=None, sort=names), color=colour)
-    return alt.layer(
+    return layered(
         base.mark_rule(strokeWidth=6, opacity=0.45, strokeCap="round").encode(x=x, x2="high:Q"),
         base.mark_point(filled=True, size=90, opacity=1).encode(
             x="value:Q", tooltip=["name:N", alt.Tooltip("told:N", title="median"), "verdict:N"]
@@ -72,7 +73,9 @@ def _latencies(rows: Sequence[Row]) -> Picture:
     title = f"{METRICS['latency'].label} (median and interval)"
     axis = alt.Axis(labelExpr=SECONDS, tickCount=6)
     x = alt.X("low:Q", title=title, axis=axis, scale=alt.Scale(zero=False, padding=30))
-    told = "; ".join(f"{datum['name']}: {_told(row, 'latency')}" for datum, row in zip(data, rows, strict=True))
+    told = "; ".join(
+        f"{datum['name']}: {_told(row, 'latency')}" for datum, row in zip(data, rows, strict=True)
+    )
     return Picture(
         "latencies",
         "Latency of each variant",
@@ -99,7 +102,12 @@ def _ratios(rows: Sequence[Row]) -> Picture:
     ]
     axis = alt.Axis(labelExpr="format(datum.value, '~r') + '×'", tickCount=6)
     scale = alt.Scale(type="log", nice=False, padding=40)
-    x = alt.X("low:Q", title="time over that of the reference (◇: multiplications)", axis=axis, scale=scale)
+    x = alt.X(
+        "low:Q",
+        title="time over that of the reference (◇: multiplications)",
+        axis=axis,
+        scale=scale,
+    )
     verdicts = [verdict for verdict in _VERDICTS if any(d["verdict"] == verdict for d in data)]
     colour = alt.Color(
         "verdict:N",
@@ -111,16 +119,26 @@ def _ratios(rows: Sequence[Row]) -> Picture:
     diamonds = (
         chart(paper)
         .mark_point(shape="diamond", size=120, color=GREY, strokeWidth=2)
-        .encode(x="value:Q", y=alt.Y("name:N", title=None), tooltip=["name:N", alt.Tooltip("value:Q", title="on paper")])
+        .encode(
+            x="value:Q",
+            y=alt.Y("name:N", title=None),
+            tooltip=["name:N", alt.Tooltip("value:Q", title="on paper")],
+        )
     )
     told = "; ".join(
         f"{_name(row)}: {_told(row, 'latency_ratio')}, {row.values['verdict'].value}, on paper "
-        f"{format_factor(number(row.values['multiplications_ratio'])) if _is_known(row, 'multiplications_ratio') else 'not known'}"
+        f"{_on_paper(row)}"
         for row in rows
     )
     return Picture(
         "ratios",
         "What arrives of the saving on paper",
         f"Time over that of the reference, with its interval: left of 1× is faster. {told}.",
-        sized(alt.layer(one, _interval(data, x, colour), diamonds), _ROW * len(data) + 20),
+        sized(layered(one, _interval(data, x, colour), diamonds), _ROW * len(data) + 20),
     )
+
+
+def _on_paper(row: Row) -> str:
+    if not _is_known(row, "multiplications_ratio"):
+        return "not known"
+    return format_factor(number(row.values["multiplications_ratio"]))

@@ -7,7 +7,7 @@ from math import isfinite
 
 import altair as alt
 
-from convcost.render.charts.picture import GREY, Datum, Picture, chart, named, sized
+from convcost.render.charts.picture import GREY, Datum, Picture, chart, layered, named, sized
 from convcost.render.check_table import heading, state
 from convcost.render.limits import expected, found, size, title
 from convcost.report import Limit, Report
@@ -34,8 +34,8 @@ def pictures(report: Report) -> Iterator[Picture]:
     yield Picture(
         "limits",
         "What broke" if broken else "How close the limits are",
-        f"{heading(report)}. {named(len(broken), 'limit')} broken{names}. Each bar goes from 100 %, "
-        "the limit, to what was found.",
+        f"{heading(report)}. {named(len(broken), 'limit')} broken{names}. Each bar goes from "
+        "100 %, the limit, to what was found.",
         _chart([_datum(limit) for limit in order]),
     )
 
@@ -50,7 +50,7 @@ def _used(limit: Limit) -> float | None:
             return None
         allowed = size(limit.base, limit.bound) * (1 + limit.expected)
     mine = size(limit.found, limit.bound)
-    return mine / allowed if 0 < allowed and isfinite(allowed) and isfinite(mine) else None
+    return mine / allowed if allowed > 0 and isfinite(allowed) and isfinite(mine) else None
 
 
 def _datum(limit: Limit) -> Datum:
@@ -66,7 +66,12 @@ def _datum(limit: Limit) -> Datum:
 
 def _chart(data: Sequence[Datum]) -> alt.LayerChart:
     states = [name for name in _STATES if any(datum["state"] == name for datum in data)]
-    x = alt.X("used:Q", title="found, of the limit", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False, padding=20))
+    x = alt.X(
+        "used:Q",
+        title="found, of the limit",
+        axis=alt.Axis(format="%"),
+        scale=alt.Scale(zero=False, padding=20),
+    )
     base = chart(data).encode(
         y=alt.Y("limit:N", title=None, sort=[str(datum["limit"]) for datum in data]),
         color=alt.Color(
@@ -79,7 +84,7 @@ def _chart(data: Sequence[Datum]) -> alt.LayerChart:
     )
     one = chart([{"one": 1}]).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="one:Q")
     return sized(
-        alt.layer(
+        layered(
             one,
             base.mark_bar(height=10).encode(x=x, x2=alt.datum(1)),
             base.mark_point(filled=True, size=70, opacity=1).encode(x=x),

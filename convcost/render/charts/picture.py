@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import altair as alt
 
@@ -34,6 +34,12 @@ class Picture(NamedTuple):
 def chart(data: Sequence[Datum]) -> alt.Chart:
     """A chart of ``data``, which stand in it."""
     return alt.Chart(alt.InlineData(values=[dict(datum) for datum in data]))
+
+
+def layered(*charts: alt.Chart | alt.LayerChart) -> alt.LayerChart:
+    """Charts on the same axes: altair's own function may give facets too, which none here has."""
+    whole: Any = alt.layer(*charts)
+    return cast("alt.LayerChart", whole)
 
 
 def sized(layers: alt.LayerChart, height: int = HEIGHT) -> alt.LayerChart:

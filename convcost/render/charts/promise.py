@@ -18,6 +18,7 @@ from convcost.render.charts.picture import (
     Datum,
     Picture,
     chart,
+    layered,
     log_axis,
     named,
     sized,
@@ -94,10 +95,12 @@ def _chart(
     )
     ends = [min(float(str(d["multiplications"])) for d in data)]
     ends.append(max(float(str(d["multiplications"])) for d in data))
-    line = chart([{"multiplications": end, "latency": end * promised, "name": PAPER} for end in ends])
+    line = chart(
+        [{"multiplications": end, "latency": end * promised, "name": PAPER} for end in ends]
+    )
     points = chart(data)
     return sized(
-        alt.layer(
+        layered(
             line.mark_line(strokeDash=[6, 4], color=GREY).encode(x=x, y=y),
             line.transform_filter(alt.datum.multiplications == ends[1])
             .mark_text(align="right", dx=-8, dy=-6, color=GREY, fontStyle="italic")
@@ -125,8 +128,7 @@ def _describe(rows: Sequence[Row], report: Report, promised: float) -> str:
     over = [
         row
         for row in rows
-        if number(row.values["latency"])
-        > 1.1 * promised * number(row.values["multiplications"])
+        if number(row.values["latency"]) > 1.1 * promised * number(row.values["multiplications"])
     ]
     what = "layer" if report.kind == "profile" else "variant"
     whole = "the whole model" if report.kind == "profile" else rows[0].variant

@@ -14,6 +14,7 @@ from convcost.render.charts.picture import (
     Datum,
     Picture,
     chart,
+    layered,
     log_axis,
     named,
     sized,
@@ -42,9 +43,7 @@ def pictures(report: Report) -> Iterator[Picture]:
     ceilings = _ceilings(report.rows)
     if ceilings is None or not rows:
         return
-    yield Picture(
-        "roofline", "Roofline", _describe(rows, ceilings), _chart(rows, ceilings, report)
-    )
+    yield Picture("roofline", "Roofline", _describe(rows, ceilings), _chart(rows, ceilings, report))
 
 
 def _size(row: Row, key: str) -> object:
@@ -80,7 +79,7 @@ def _chart(rows: Sequence[Row], ceilings: Ceilings, report: Report) -> alt.Layer
         for at in corners
     ]
     return sized(
-        alt.layer(
+        layered(
             chart(roof).mark_line(color=GREY, strokeWidth=2).encode(x=x, y=y),
             chart(points)
             .mark_point(filled=True, size=70, opacity=0.85)
@@ -115,6 +114,6 @@ def _describe(rows: Sequence[Row], ceilings: Ceilings) -> str:
     return (
         f"The line is the most that this machine does: {format_bytes(ceilings.byte_count)} moved "
         f"and {format_count(ceilings.multiplications)} multiplications a second; from "
-        f"{ceilings.ridge:.3g} FLOP per byte on arithmetic is the limit. Of {named(len(rows), 'row')}"
-        f" {', '.join(counts)} are bound."
+        f"{ceilings.ridge:.3g} FLOP per byte on arithmetic is the limit. Of "
+        f"{named(len(rows), 'row')} {', '.join(counts)} are bound."
     )
