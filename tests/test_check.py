@@ -193,7 +193,7 @@ def test_a_ratio_is_also_of_a_model_with_the_input_that_the_check_gives(tmp_path
 
 
 def test_an_absolute_latency_is_broken_after_two_runs(tmp_path: Path) -> None:
-    report = checked(written(tmp_path, "{latency: {max: 1 ns}}"), "--seconds", "0.3", code=1)
+    report = checked(written(tmp_path, "{latency: {max: 1 ns}}"), "--seconds", "2", code=1)
     assert outcomes(report) == [("latency", "max", "broken")]
 
 

@@ -231,14 +231,14 @@ def test_forty_columns_make_a_block_of_each_row(saved: Path) -> None:
 
 
 def test_each_suffix_tells_a_known_format() -> None:
-    suffixes = (".txt", ".json", ".csv", ".md")
+    suffixes = (".txt", ".json", ".csv", ".md", ".html", ".svg", ".png")
     assert {format_of(f"report{suffix}") for suffix in suffixes} == set(FORMATS)
 
 
 def test_an_unknown_format_names_the_known_ones() -> None:
     with pytest.raises(ConvcostError) as error:
         render(REPORT, "pdf")
-    assert error.value.hint == "formats: table, json, csv, markdown"
+    assert error.value.hint == "formats: table, json, csv, markdown, html, svg, png"
 
 
 def test_a_report_of_a_source_with_control_characters_is_shown_again(tmp_path: Path) -> None:
