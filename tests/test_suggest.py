@@ -372,7 +372,7 @@ def test_a_latency_that_cannot_be_met_says_by_how_much(tmp_path: Path) -> None:
         (("configs/primer.yaml", "--max-latency", "5"), "--max-latency 5: expected a number"),
         (("nowhere.yaml", "--max-parameters", "1"), "nowhere.yaml: no such file"),
         (("configs/primer.yaml", "--min-density", "2"), "min-density"),
-        (("configs/primer.yaml", "--max-parameters", "1", "-o", "x.png"), "doesn't tell a format"),
+        (("configs/primer.yaml", "--max-parameters", "1", "-o", "x.docx"), "doesn't tell a format"),
     ],
 )
 def test_wrong_suggestions_are_refused(options: tuple[str, ...], problem: str) -> None:
