@@ -26,7 +26,7 @@ from convcost.ops import (
     Shape,
     Sizes,
 )
-from convcost.report import METRICS, Finding, Report, Row, Value
+from convcost.report import METRICS, EffectiveField, Finding, Report, Row, Value
 from convcost.variants import VARIANTS, Variant, option_defaults
 
 T = TypeVar("T")
@@ -550,4 +550,5 @@ def reports() -> SearchStrategy[Report]:
         notices=_tuples(st.text()),
         interrupted=st.booleans(),
         limits=st.just(()),
+        effective_field=st.none() | st.builds(EffectiveField, shares=_tuples(_tuples(FLOATS))),
     )
