@@ -11,36 +11,40 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_CONTAINERS = (dict, OrderedDict, list, set, deque)
+_CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 _PLAIN = frozenset({bool, int, float, str, tuple, type(None)})
 _DEPTH = 4
-_HOLDERS = frozenset({"_parameters", "_buffers", "_modules"})
-_OWN = frozenset(nn.Module().__dict__) - _HOLDERS
+_HOLDERS = ("_parameters", "_buffers", "_modules")
+_OWN = frozenset(nn.Module().__dict__)
 
 
 class ModuleState:
     """What a module and all modules below it hold.
 
-    ``names`` gives each module's path by its id, ``parameters`` each parameter's path and tensor,
-    ``buffers`` each buffer; all but paths are by identity, so what is shared is there once.
+    ``parameters`` gives each parameter's path and tensor by its id, ``buffers`` each buffer; both
+    are by identity, so what is shared is there once.
     """
 
     def __init__(self, root: nn.Module) -> None:
-        self.names: dict[int, str] = {}
         self.parameters: dict[int, tuple[str, Tensor]] = {}
         self.buffers: dict[int, Tensor] = {}
-        self._attributes: list[tuple[nn.Module, dict[str, Any]]] = []
+        self._modules: list[tuple[str, nn.Module, dict[str, Any]]] = []
         self._contents: list[tuple[Any, Any]] = []
+        seen: set[int] = set()
         pending = [("", root)]
         while pending:
             path, module = pending.pop()
-            if id(module) not in self.names:
+            if id(module) not in seen:
+                seen.add(id(module))
                 pending.extend(self._add(path, module))
 
     def _add(self, path: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
         """Takes one module in; gives its children, last one first."""
-        self.names[id(module)] = path
-        self._keep(module)
+        attributes = module.__dict__
+        self._modules.append((path, module, attributes))
+        for key in attributes.keys() - _OWN:
+            if type(attributes[key]) not in _PLAIN:
+                self._keep_contents(attributes[key], _DEPTH)
         prefix = f"{path}." if path else ""
         for key, parameter in module._parameters.items():  # noqa: SLF001  named_* is too slow
             if parameter is not None and id(parameter) not in self.parameters:
@@ -54,13 +58,6 @@ class ModuleState:
             if child is not None
         ]
         return children[::-1]
-
-    def _keep(self, module: nn.Module) -> None:
-        attributes = module.__dict__
-        self._attributes.append((module, attributes.copy()))
-        for key, value in attributes.items():
-            if type(value) not in _PLAIN and key not in _OWN:
-                self._keep_contents(value, depth=0 if key in _HOLDERS else _DEPTH)
 
     def _keep_contents(self, value: Any, depth: int) -> None:
         """What a container holds, and the containers and plain objects in it, as far down."""
@@ -83,16 +80,19 @@ class ModuleState:
 
         An attribute of the module costs less than a hook, and a class needn't be patched.
         """
-        for module, _ in self._attributes:
+        for path, module, _ in self._modules:
             if not isinstance(module, torch.jit.ScriptModule):
-                module.__dict__["forward"] = wrap(self.names[id(module)], module.forward)
+                module.__dict__["forward"] = wrap(path, module.forward)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Eval mode inside; outside, everything is as it was, also after an error."""
+        """Eval mode inside; outside, everything is as it was, also after an error.
+
+        Inside, each module works on a copy of its attributes, so that its own are never touched.
+        """
         try:
-            for module, _ in self._attributes:
-                module.__dict__["training"] = False
+            for _, module, attributes in self._modules:
+                object.__setattr__(module, "__dict__", _copied(attributes))
             yield
         finally:
             self._put_back()
@@ -110,14 +110,23 @@ class ModuleState:
                     tensor.data = data
 
     def _put_back(self) -> None:
-        for module, attributes in self._attributes:
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
+        for _, module, attributes in self._modules:
+            object.__setattr__(module, "__dict__", attributes)
         for container, before in self._contents:
             if before is None:
                 container.clear()
             elif len(container) != len(before) or not _same_items(container, before):
                 _refill(container, before)
+
+
+def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
+    """A module's attributes in eval mode, with holders of its own; a script's are torch's."""
+    copy = attributes.copy()
+    copy["training"] = False
+    for key in _HOLDERS:
+        if type(copy[key]) in _CONTAINERS:
+            copy[key] = copy[key].copy()
+    return copy
 
 
 def _is_plain_object(value: Any) -> bool:
