@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "convcost"
 
 LAYERS = (
-    {"errors", "units", "ops", "graph", "report", "picture", "_version"},
+    {"errors", "units", "ops", "graph", "report", "picture", "uncollected", "_version"},
     {"sources", "variants", "analyses", "measure", "render"},
     {"search"},
     {"workflows"},
@@ -47,6 +47,7 @@ CORE_BELOW = {
     "errors": set(),
     "units": set(),
     "_version": set(),
+    "uncollected": set(),
     "ops": {"errors"},
     "graph": {"ops"},
     "report": {"errors"},

@@ -9,6 +9,7 @@ from convcost.analyses.parameters import count_parameters
 from convcost.analyses.receptive_field import find_receptive_fields
 from convcost.graph import Graph
 from convcost.report import Value
+from convcost.uncollected import uncollected
 
 Analysis = Callable[[Graph], tuple[list[dict[str, Value]], dict[str, Value]]]
 """From a graph to the values of each node, in order, and those of the whole."""
@@ -28,6 +29,7 @@ class Costs(NamedTuple):
     totals: dict[str, Value]
 
 
+@uncollected()
 def analyse(graph: Graph) -> Costs:
     """Everything that is exact about ``graph``."""
     costs = Costs([{} for _ in graph.nodes], {})

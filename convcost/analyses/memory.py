@@ -20,15 +20,13 @@ def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]
     Bytes moved are the reads and writes of one pass with cold caches; arithmetic intensity is
     2 * multiplications per byte moved (Williams et al., 'Roofline', CACM 2009).
     """
-    sizes = [prod(node.shape) * node.itemsize for node in graph.nodes]
+    nodes = graph.nodes
+    sizes = [prod(node.shape) * node.itemsize for node in nodes]
     # a view stores nothing of its own
-    held = [
-        0 if node.shares is not None else size
-        for node, size in zip(graph.nodes, sizes, strict=True)
-    ]
-    moved = [_moved(node, size, sizes) for node, size in zip(graph.nodes, sizes, strict=True)]
-    work = [node_multiplications(node, graph) for node in graph.nodes]
-    rows = [_values(*costs) for costs in zip(held, moved, work, strict=True)]
+    held = [size if node.shares is None else 0 for node, size in zip(nodes, sizes, strict=True)]
+    moved = [_moved(node, size, sizes) for node, size in zip(nodes, sizes, strict=True)]
+    work = [node_multiplications(node, graph) for node in nodes]
+    rows = list(map(_values, held, moved, work))
     totals = _values(sum(held), sum(moved), sum(work))
     return rows, {**totals, "peak_activation_bytes": exact(_peak(graph, held))}
 

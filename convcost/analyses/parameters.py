@@ -12,6 +12,9 @@ def count_parameters(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Va
     rows = []
     total = total_bytes = 0
     for node in graph.nodes:
+        if not node.parameters:
+            rows.append(_NONE)
+            continue
         size = size_bytes = 0
         for parameter in node.parameters:
             if parameter.name not in seen:
@@ -26,3 +29,6 @@ def count_parameters(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Va
 
 def _values(size: int, size_bytes: int) -> dict[str, Value]:
     return {"parameters": exact(size), "parameter_bytes": exact(size_bytes)}
+
+
+_NONE = _values(0, 0)

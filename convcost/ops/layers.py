@@ -46,8 +46,7 @@ class Conv(NamedTuple):
     @property
     def effective_kernel_size(self) -> Sizes:
         """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
-        spans = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
-        return tuple(spans)
+        return _spans(self.kernel_size, self.dilation)
 
     @property
     def is_pointwise(self) -> bool:
@@ -76,6 +75,10 @@ class Conv(NamedTuple):
     def parameter_shapes(self) -> dict[str, Shape]:
         weight = {"weight": self.weight_shape}
         return {**weight, "bias": (self.out_channels,)} if self.bias else weight
+
+
+def _spans(kernel_size: Sizes, dilation: Sizes) -> Sizes:
+    return tuple([d * (k - 1) + 1 for k, d in zip(kernel_size, dilation, strict=True)])
 
 
 def _conv_size(conv: Conv, spatial: Sizes) -> Sizes:
@@ -111,8 +114,7 @@ class Pool(NamedTuple):
     @property
     def effective_kernel_size(self) -> Sizes:
         """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
-        spans = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
-        return tuple(spans)
+        return _spans(self.kernel_size, self.dilation)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -125,23 +127,28 @@ class Pool(NamedTuple):
 def _window_size(
     spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding, *, ceil: bool = False
 ) -> Sizes:
-    padded = [n + before + after for n, (before, after) in zip(spatial, padding, strict=True)]
-    sizes = [(n - k) // s + 1 for n, k, s in zip(padded, window, stride, strict=True)]
-    if ceil:
-        axes = zip(spatial, padded, window, stride, padding, strict=True)
-        sizes = [_ceil_size(*axis) for axis in axes]
+    axes = zip(spatial, window, stride, padding, strict=True)
+    size = _ceil_size if ceil else _floor_size
+    sizes = tuple([size(n, k, s, before, after) for n, k, s, (before, after) in axes])
     if min(sizes) < 1:
+        padded = tuple(
+            n + before + after for n, (before, after) in zip(spatial, padding, strict=True)
+        )
         raise ShapeError(
             f"the kernel spans {format_shape(window)} positions, "
-            f"the padded input has only {format_shape(tuple(padded))}"
+            f"the padded input has only {format_shape(padded)}"
         )
-    return tuple(sizes)
+    return sizes
 
 
-def _ceil_size(size: int, padded: int, window: int, stride: int, pad: tuple[int, int]) -> int:
+def _floor_size(size: int, window: int, stride: int, before: int, after: int) -> int:
+    return (size + before + after - window) // stride + 1
+
+
+def _ceil_size(size: int, window: int, stride: int, before: int, after: int) -> int:
     # torch.nn.MaxPool2d, ceil_mode: a window that would start in the padding after is left out
-    last = -(-(padded - window) // stride)
-    return last + (last * stride < size + pad[0])
+    last = -(-(size + before + after - window) // stride)
+    return last + (last * stride < size + before)
 
 
 class Linear(NamedTuple):

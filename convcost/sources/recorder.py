@@ -38,6 +38,7 @@ class Recorder:
         self._parameters = parameters
         self._state = {*parameters, *buffers}
         self._device = device
+        self._elsewhere = device.type != "cpu"
         self._twins: dict[int, Tensor] = {}
         self._made: dict[int, Parameter] = {}
         self._new_twins: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
@@ -79,7 +80,7 @@ class Recorder:
         traced.node = node
         if base is not None:
             traced.base = base
-        if self._device.type != "cpu":
+        if self._elsewhere:
             traced.real_device = self._device
         return traced
 
@@ -124,18 +125,23 @@ class Recorder:
         view_of: Tensor | None = None,
     ) -> Tensor:
         """Records ``op`` and gives its output, whose metadata is ``twin``'s or ``like``'s."""
-        result = next(self._results) if self.real else None
-        if result is not None:
-            twin, shape = result, tuple(result.shape)
-        elif twin is None:
+        if self.real:
+            return self._emit_real(op, tensors, view_of)
+        if twin is None:
             twin = self._new_twin(shape, like, dtype)
         index = self._record(op, tensors, shape, twin.dtype.itemsize, view_of)
-        if result is not None:
-            result.node = index  # type: ignore[attr-defined]
-            if index == self.wanted:
-                self.kept = result.clone()
-            return result
         return self._wrap(twin, index, view_of if type(view_of) is Traced else None)
+
+    def _emit_real(
+        self, op: Op, tensors: Iterable[Tensor | None], view_of: Tensor | None
+    ) -> Tensor:
+        """Records ``op`` for the next of the tensors that it gave on data."""
+        result = next(self._results)
+        index = self._record(op, tensors, tuple(result.shape), result.dtype.itemsize, view_of)
+        result.node = index  # type: ignore[attr-defined]
+        if index == self.wanted:
+            self.kept = result.clone()
+        return result
 
     def _record(
         self,
@@ -158,19 +164,21 @@ class Recorder:
         inputs: list[int] = []
         parameters: list[Parameter] = []
         for tensor in tensors:
-            if tensor is None:
-                continue
-            if id(tensor) in self._made:
-                parameters.append(self._made[id(tensor)])
-                continue
-            node = node_of(tensor)
-            if node is not None:
-                inputs.append(node)
-            elif id(tensor) in self._shadows:
-                inputs.append(self._shadows[id(tensor)].node)
-            elif id(tensor) in self._parameters:
-                parameters.append(self._parameter(tensor))
+            if type(tensor) is Traced:
+                inputs.append(tensor.node)
+            elif tensor is not None:
+                self._add_source(tensor, inputs, parameters)
         return tuple(inputs), tuple(parameters)
+
+    def _add_source(self, tensor: Tensor, inputs: list[int], parameters: list[Parameter]) -> None:
+        key = id(tensor)
+        node = node_of(tensor)
+        if key in self._shadows:
+            node = self._shadows[key].node
+        if node is not None:
+            inputs.append(node)
+        elif key in self._parameters:
+            parameters.append(self._parameter(tensor))
 
     def _parameter(self, tensor: Tensor) -> Parameter:
         key = id(tensor)
@@ -186,6 +194,8 @@ class Recorder:
         if like is None:
             return torch.empty(shape, dtype=dtype or torch.float32, device=META)
         source = self.twin(like)
+        if dtype is None and self.shape(like) == shape:
+            return source
         key = (id(source), shape, dtype)
         if key not in self._new_twins:
             # the source is kept, so that no other tensor gets its id
@@ -197,7 +207,8 @@ class Recorder:
         shape = self.shape(target)
         if type(target) is Traced:
             target.node = self._record(op, tensors, shape, target.twin.dtype.itemsize, target)
-            self._write_through(target)
+            if target.base is not None:
+                self._write_through(target)
             return target
         new = self.emit(op, tensors, shape, like=target, view_of=target)
         if not self.real:

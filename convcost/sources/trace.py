@@ -17,6 +17,7 @@ from convcost.sources.aten import RULES
 from convcost.sources.module_state import ModuleState
 from convcost.sources.traced import node_of, tensors_in
 from convcost.sources.tracer import NeedsDataError, Tracer
+from convcost.uncollected import uncollected
 
 
 class Trace(NamedTuple):
@@ -44,8 +45,8 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
         ForwardError: the model's own code raised an error.
         NeedsDataError: the pass needs data, and the module has none (it is on the meta device).
     """
-    state = ModuleState(module)
-    with _plain_paths(), torch.inference_mode():
+    with uncollected(), _plain_paths(), torch.inference_mode():
+        state = ModuleState(module)
         try:
             with state.kept():
                 return Trace(_run(state, module, args, kwargs, name, real=False), ())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from convcost.analyses import Costs
@@ -22,7 +20,7 @@ class Group(NamedTuple):
 
     name: str
     module: str
-    nodes: tuple[int, ...]
+    nodes: Sequence[int]
     is_call: bool
 
 
@@ -30,14 +28,17 @@ def layer_groups(graph: Graph) -> list[Group]:
     """One group for each call of a module without others inside, one for each op elsewhere."""
     inner = _inner_paths(graph)
     groups = []
-    runs = groupby(enumerate(graph.nodes), key=lambda item: _run_key(item[0], item[1], inner))
-    for _, run in runs:
-        indexes = tuple(index for index, _ in run)
-        first = graph.nodes[indexes[0]]
-        is_call = first.call > 0 and first.module not in inner
-        name = first.module if is_call else first.name
-        if is_call or not _is_free(first):
-            groups.append(Group(name or first.name, first.module, indexes, is_call))
+    call, indexes = 0, [0]
+    for index, node in enumerate(graph.nodes):
+        if not node.call or node.module in inner:
+            call = 0
+            if not _is_free(node):
+                groups.append(Group(node.name, node.module, [index], is_call=False))
+        elif node.call == call:
+            indexes.append(index)
+        else:
+            call, indexes = node.call, [index]
+            groups.append(Group(node.module, node.module, indexes, is_call=True))
     return _told_apart(groups)
 
 
@@ -68,22 +69,16 @@ def _inner_paths(graph: Graph) -> set[str]:
     return inner
 
 
-def _run_key(index: int, node: Node, inner: set[str]) -> tuple[int, int]:
-    """The same for neighbours of one row: the call of a leaf module, else each op its own."""
-    return (0, node.call) if node.call and node.module not in inner else (1, index)
-
-
 def _is_free(node: Node) -> bool:
     return node.shares is not None and isinstance(node.op, _FREE)
 
 
 def _told_apart(groups: Iterable[Group]) -> list[Group]:
     """The same name again gets its number: ``relu``, ``relu#2``."""
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}
     result = []
     for group in groups:
-        seen[group.name] += 1
-        times = seen[group.name]
+        times = seen[group.name] = seen.get(group.name, 0) + 1
         result.append(group._replace(name=f"{group.name}#{times}") if times > 1 else group)
     return result
 
@@ -91,6 +86,10 @@ def _told_apart(groups: Iterable[Group]) -> list[Group]:
 def rows_of(graph: Graph, costs: Costs, groups: Sequence[Group]) -> Iterator[Row]:
     """One row for each group; what is summed adds up to the totals."""
     for group in groups:
+        if len(group.nodes) == 1:
+            node, found = graph.nodes[group.nodes[0]], costs.rows[group.nodes[0]]
+            yield Row(group.name, "standard", node.op.kind, group.module, node.shape, found)
+            continue
         nodes = [graph.nodes[index] for index in group.nodes]
         values = [costs.rows[index] for index in group.nodes]
         shape = nodes[-1].shape
@@ -107,8 +106,6 @@ def _kind(nodes: Sequence[Node], values: Sequence[dict[str, Value]]) -> str:
 
 def _fold(values: Sequence[dict[str, Value]]) -> dict[str, Value]:
     """The values of several ops as those of one layer; where it sees is what its last op sees."""
-    if len(values) == 1:
-        return values[0]
     summed = {key: _sum([value[key] for value in values]) for key in _SUMMED}
     moved = number(summed["bytes_moved"])
     work = 2 * number(summed["multiplications"])

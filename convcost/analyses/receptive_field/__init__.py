@@ -17,7 +17,7 @@ from convcost.analyses.receptive_field.positions import UnknownFieldError
 from convcost.analyses.receptive_field.rules import RULES
 from convcost.analyses.receptive_field.seen import seen_by
 from convcost.graph import Graph, Node
-from convcost.ops import Conv, Input
+from convcost.ops import Conv, Input, Shape
 from convcost.report import Runs, Value
 
 if TYPE_CHECKING:
@@ -90,16 +90,20 @@ def _input_field(node: Node, axes: int) -> Field:
 
 def _field(node: Node, fields: Sequence[Field | str], graph: Graph) -> Field | str:
     known: list[Field] = []
+    shapes: list[Shape] = []
+    sees = False
     for index in node.inputs:
         field = fields[index]
         if isinstance(field, str):
             return field
         known.append(field)
-    if not any(field.boxes for field in known):
+        shapes.append(graph.nodes[index].shape)
+        sees = sees or bool(field.boxes)
+    if not sees:
         return Field.of_nothing(len(node.shape))
-    shapes = [graph.nodes[i].shape for i in node.inputs]
+    shapes.append(node.shape)
     try:
-        return RULES[type(node.op)](node.op, known, [*shapes, node.shape])
+        return RULES[type(node.op)](node.op, known, shapes)
     except UnknownFieldError as error:
         return f"at {node.name}: {error}"
 

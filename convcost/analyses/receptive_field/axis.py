@@ -41,6 +41,8 @@ POOLED = AxisField(0, 1, None)
 
 def window(axis: AxisField, kernel_size: int, stride: int, before: int, dilation: int) -> AxisField:
     """A window op: output ``o`` sees inputs ``o * stride - before + t * dilation``."""
+    if kernel_size == stride == 1 and not before:
+        return axis
     jump, period, phases = axis
     if period == 1 and phases is not None:
         seen = spread(phases[0], dilation * jump, kernel_size)

@@ -46,9 +46,26 @@ def describe(field: Field | str) -> dict[str, Value]:
     if not field.boxes:
         return dict.fromkeys(KEYS, unavailable("it doesn't depend on the input's positions"))
     try:
-        return _known(field)
+        return _solid(field) or _known(field)
     except UnknownFieldError as error:
         return dict.fromkeys(KEYS, unavailable(str(error)))
+
+
+def _solid(field: Field) -> dict[str, Value] | None:
+    """The values of one box without holes, phases or bounds, which most fields are; else None."""
+    (box, *others) = field.boxes
+    parts = [axis.phases[0] for axis in box if axis.phases and axis.jump and axis.period == 1]
+    if others or field.bounds or len(parts) < len(box):
+        return None
+    if not all(part.span and part.mask is None for part in parts):
+        return None
+    return {
+        "receptive_field": exact(tuple([part.span for part in parts])),
+        "effective_stride": exact(tuple([axis.jump for axis in box])),
+        "receptive_field_start": exact(tuple([part.start for part in parts])),
+        "receptive_field_density": _DENSE,
+        "receptive_field_largest_hole": exact((0,) * len(box)),
+    }
 
 
 def _known(field: Field) -> dict[str, Value]:

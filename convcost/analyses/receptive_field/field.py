@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from operator import is_
 from typing import NamedTuple
 
 from convcost.analyses.receptive_field.axis import (
@@ -68,7 +69,9 @@ class Field(NamedTuple):
 
     def map_axes(self, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Field:
         """The field after one change per spatial axis; axes without one stay."""
-        boxes = tuple(_changed(box, changes) for box in self.boxes)
+        boxes = tuple([_changed(box, changes) for box in self.boxes])
+        if all(map(is_, boxes, self.boxes)):
+            return self
         return Field(self.dims, boxes if len(boxes) == 1 else unite(boxes), self.bounds)
 
     def pool(self, axes: Iterable[int]) -> Field:
@@ -145,14 +148,13 @@ def _without(bounds: Mapping[int, str], axes: Iterable[int]) -> Mapping[int, str
 def _changed(box: Box, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Box:
     """Axes that are one object and change alike stay one object, which most images' axes are."""
     made: dict[tuple[int, int], AxisField] = {}
-    axes = []
-    for i, axis in enumerate(box):
-        change = changes.get(i)
-        key = (id(change), id(axis))
-        if change is not None and key not in made:
-            made[key] = change(axis)
-        axes.append(made.get(key, axis))
-    return tuple(axes)
+    axes = list(box)
+    for i, change in changes.items():
+        key = (id(change), id(box[i]))
+        if key not in made:
+            made[key] = change(box[i])
+        axes[i] = made[key]
+    return box if all(map(is_, axes, box)) else tuple(axes)
 
 
 def unite(boxes: Iterable[Box]) -> tuple[Box, ...]:

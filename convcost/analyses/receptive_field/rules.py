@@ -70,22 +70,22 @@ Change = Callable[[AxisField], AxisField]
 def _conv(op: Conv, fields: Fields, shapes: Shapes) -> Field:
     field = _window(op, fields, shapes)
     channels = len(field.dims) - len(op.kernel_size) - 1
-    return field.pool(axes_of(field.dims[channels])).at(channels, ())
+    mixed = field.dims[channels]
+    return field.pool(axes_of(mixed)).at(channels, ()) if mixed else field
 
 
 def _window(op: Conv | Pool, fields: Fields, _: Shapes) -> Field:
     along = transposed if isinstance(op, Conv) and op.transposed else window
-    settings = zip(op.kernel_size, op.stride, op.padding, op.dilation, strict=True)
-    changes: dict[tuple[int, ...], Change] = {}
-    return _spatially(
-        fields[0],
-        [
-            changes.setdefault(
-                (k, s, p[0], d), partial(along, kernel_size=k, stride=s, before=p[0], dilation=d)
-            )
-            for k, s, p, d in settings
-        ],
-    )
+    axes = zip(op.kernel_size, op.stride, op.padding, op.dilation, strict=True)
+    settings = [(k, s, before, d) for k, s, (before, _), d in axes]
+    changes = {each: _sliding(along, *each) for each in set(settings)}
+    return _spatially(fields[0], [changes[each] for each in settings])
+
+
+def _sliding(
+    along: Callable[[AxisField, int, int, int, int], AxisField], k: int, s: int, before: int, d: int
+) -> Change:
+    return lambda axis: along(axis, k, s, before, d)
 
 
 def _resize(op: Resize, fields: Fields, shapes: Shapes) -> Field:
@@ -119,13 +119,13 @@ def _pixel_shuffle(op: PixelShuffle, fields: Fields, _: Shapes) -> Field:
 
 def _spatially(field: Field, changes: Sequence[Change]) -> Field:
     """``field`` after one change for each of its last dimensions, in the tensor's order."""
-    first = len(field.dims) - len(changes)
-    for dim in range(first, len(field.dims)):
+    followed: dict[int, Change] = {}
+    for dim, change in enumerate(changes, len(field.dims) - len(changes)):
         field = field.alone(dim)
-    axes = (alone_axis(dim) for dim in field.dims[first:])
-    return field.map_axes(
-        {axis: change for axis, change in zip(axes, changes, strict=True) if axis is not None}
-    )
+        axis = alone_axis(field.dims[dim])
+        if axis is not None:
+            followed[axis] = change
+    return field.map_axes(followed)
 
 
 def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:

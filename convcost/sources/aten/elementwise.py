@@ -28,7 +28,7 @@ def _elementwise(kind: str) -> Callable[..., Any]:
 
     def rule(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Any:
         tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        widest = _widest(tensors)
+        widest = _widest(tracer, tensors)
         if type(widest) is Traced:
             return tracer.emit(op, tensors, tracer.shape(widest), like=widest)
         return tracer.run_on_twins(func, args, kwargs, op)
@@ -36,12 +36,15 @@ def _elementwise(kind: str) -> Callable[..., Any]:
     return rule
 
 
-def _widest(tensors: list[Tensor]) -> Tensor | None:
+def _widest(tracer: Tracer, tensors: list[Tensor]) -> Tensor | None:
     """The one whose shape and dtype the result has: the others broadcast into it."""
     widest = max(tensors, key=Tensor.numel, default=None)
     if widest is None or not widest.dtype.is_floating_point:
         return None
-    fit = all(t.dtype is widest.dtype and _fits(t.shape, widest.shape) for t in tensors)
+    if len(tensors) == 1:
+        return widest
+    dtype, shape = widest.dtype, tracer.shape(widest)
+    fit = all(t.dtype is dtype and _fits(tracer.shape(t), shape) for t in tensors)
     return widest if fit else None
 
 
@@ -56,22 +59,21 @@ def _in_place(kind: str) -> Callable[..., Any]:
     op = Elementwise(kind)
 
     def rule(tracer: Tracer, _: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        others = [arg for arg in args if isinstance(arg, Tensor)]
-        others += tensors_in(kwargs)
-        _need_fit(x, others)
-        return tracer.write(op, x, [x, *others])
+        others = list(tensors_in((args, kwargs))) if args or kwargs else []
+        _need_fit(tracer, x, others)
+        return tracer.write(op, x, (x, *others))
 
     return rule
 
 
 def _copy_into(tracer: Tracer, _: Any, x: Tensor, source: Tensor, *__: Any) -> Tensor:
-    _need_fit(x, [source])
+    _need_fit(tracer, x, [source])
     return tracer.write(Elementwise("copy"), x, [source])
 
 
-def _need_fit(x: Tensor, others: list[Tensor]) -> None:
+def _need_fit(tracer: Tracer, x: Tensor, others: list[Tensor]) -> None:
     for other in others:
-        if not _fits(other.shape, x.shape):
+        if not _fits(tracer.shape(other), tracer.shape(x)):
             raise ShapeError(f"can't write {list(other.shape)} into {list(x.shape)}")
 
 
@@ -102,10 +104,11 @@ def _batch_norm(
     *__: Any,
 ) -> Tensor:
     shape = tracer.shape(x)
+    channels = shape[1]
     for tensor in (weight, bias, running_mean, running_var):
-        if tensor is not None and tensor.numel() != shape[1]:
-            raise ShapeError(f"needs {tensor.numel()} channels, the input has {shape[1]}")
-    op: Op = Norm(shape[1], weight is not None)
+        if tensor is not None and tensor.numel() != channels:
+            raise ShapeError(f"needs {tensor.numel()} channels, the input has {channels}")
+    op: Op = Norm(channels, weight is not None)
     if training or running_mean is None:
         op = Mix((0, *range(2, len(shape))), "batch_norm")
     return tracer.emit(op, (x, weight, bias), shape, like=x)
