@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convcost.analyses import analyse
+from convcost.analyses.receptive_field import find_network_field
 from convcost.graph import Graph, GraphBuilder
 from convcost.ops import Conv, Elementwise, Norm, Pool
-from convcost.report import number
+from convcost.report import Value, number
 from convcost.search.candidates import Base, Counts, Fields, candidates, network_field
 from convcost.search.front import is_dominated, pareto_front, spread
 from convcost.search.rates import fewest_rates
@@ -165,7 +166,8 @@ def brute_force(graph: Graph, bounds: Bounds) -> tuple[set[str], dict[str, tuple
         )
         if all(limits):
             moved = number(totals["bytes_moved"])
-            kept["/".join(chosen)] = (multiplications, moved, -field.span, field.stride)
+            rates = sum(2 if text.endswith("rate=2") else 1 for text in chosen)
+            kept["/".join(chosen)] = (multiplications, moved, rates, -field.span, field.stride)
     front = {
         text
         for text, mine in kept.items()
@@ -180,7 +182,8 @@ def text_of(found: Found) -> dict[str, tuple[float, ...]]:
     for candidate in found.front:
         field = fields.of(candidate)
         counts = candidate.counts
-        costs = (counts.multiplications, counts.bytes_moved, -field.span, field.stride)
+        rates = sum(candidate.rates)
+        costs = (counts.multiplications, counts.bytes_moved, rates, -field.span, field.stride)
         result["/".join(map(str, candidate.variants))] = costs
     return result
 
@@ -386,3 +389,23 @@ def test_the_table_of_a_search(tmp_path: Path) -> None:
     ran = convcost("suggest", spec_file, *options, folder=tmp_path)
     shown = Path(__file__).parent / "shown" / "suggest.txt"
     assert ran.out == shown.read_text(encoding="utf-8")
+
+
+def test_a_field_that_is_wide_enough_needs_no_rates() -> None:
+    bounds = Bounds(min_receptive_field=20)
+    cheapest = search([base(small())], bounds).front[0]
+    assert str(cheapest.mixed) == "separable"
+    assert network_field(small()).span >= 20
+
+
+def test_a_global_field_has_no_holes() -> None:
+    graph = spec("aspp")
+    assert network_field(graph)[:2] == (float("inf"), 1.0)
+    assert search([base(graph)], Bounds(min_density=1.0)).nearest is None
+
+
+def test_an_upper_bound_of_a_field_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = dict(find_network_field(spec("aspp")))
+    values["receptive_field"] = Value("upper_bound", "global", reason="folded")
+    monkeypatch.setattr("convcost.search.candidates.find_network_field", lambda _: values)
+    assert network_field(spec("aspp"))[:2] == (0.0, 0.0)
