@@ -158,3 +158,21 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 )
 def test_wrong_crossovers_are_refused(options: tuple[str, ...], problem: str) -> None:
     assert problem in " ".join(refused("crossover", *options, folder=CONFIGS.parent).split())
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ({"verdict_first": "undecided", "verdict_last": "undecided"}, "can't be said"),
+        ({"verdict_first": "faster", "verdict_last": "faster"}, "no crossover: faster at both"),
+        (
+            {"verdict_first": "undecided", "verdict_last": "faster", "crossover_until": 64},
+            "here undecided at first, faster from 64 on: a crossover isn't sure",
+        ),
+    ],
+)
+def test_only_a_sure_turn_is_called_a_crossover(ends: dict[str, str | int], said: str) -> None:
+    totals = {key: exact(end) for key, end in ends.items()}
+    shown = " ".join(render(report()._replace(totals=totals)).split())
+    assert said in shown
+    assert "the crossover lies between" not in shown

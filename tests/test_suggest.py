@@ -428,7 +428,7 @@ def test_a_stack_behind_a_stem_gets_rates_without_holes(tmp_path: Path) -> None:
     ran = convcost("suggest", "stem.yaml", *options, "--format", "json", folder=tmp_path)
     assert ran.code == 0, ran.err
     first = json.loads(ran.out)["rows"][1]
-    # 3 + 2·2·(1 + 3 + 6) positions; the stem sees 3, so a first rate of 2, 4 positions, leaves a hole
+    # 3 + 2·2·(1 + 3 + 6) positions; the stem sees 3: a first rate of 2 (4 positions) leaves holes
     assert first["variant"] == "rates=1,3,6+separable"
     words = first["values"]["command"]["value"].split()[1:]
     made = convcost(*words, folder=tmp_path)

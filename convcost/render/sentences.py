@@ -93,16 +93,19 @@ def _crossover(report: Report) -> Iterator[tuple[str, str]]:
         return
     key, end = report.environment["vary"], report.environment["last"]
     before, after = (str(totals[k].value) for k in ("verdict_first", "verdict_last"))
-    if before == after:
-        what = "neither surely faster nor slower" if before == "undecided" else after
-        text = f"no crossover: {what} at both ends"
-    else:
-        ends = [totals.get(k) for k in ("crossover_after", "crossover_until")]
-        parts = [
-            f"{before} up to {number(ends[0]):,}" if ends[0] else "undecided at first",
-            f"{after} from {number(ends[1]):,} on" if ends[1] else "undecided at the end",
-        ]
+    ends = [totals.get(k) for k in ("crossover_after", "crossover_until")]
+    parts = [
+        f"{before} up to {number(ends[0]):,}" if ends[0] else "undecided at first",
+        f"{after} from {number(ends[1]):,} on" if ends[1] else "undecided at the end",
+    ]
+    if before == after == "undecided":
+        text = "undecided at both ends: whether there is a crossover can't be said"
+    elif before == after:
+        text = f"no crossover: {after} at both ends"
+    elif all(ends):
         text = f"here {', '.join(parts)}: the crossover lies between"
+    else:
+        text = f"here {', '.join(parts)}: a crossover isn't sure"
     paper = compared(last.values["multiplications_ratio"], "fewer", "more")
     here = f"at {key}={end:,} {_here(last, report).removeprefix('here ')}"
     yield last.variant, f"{text}; {here}; on paper {paper} multiplications there."
