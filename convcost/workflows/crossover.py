@@ -136,11 +136,15 @@ def _layer(request: CrossoverRequest, notify: Notify) -> tuple[Conv, Shape, str]
     graph = _source_graph(request, notify)
     convs = [node for node in graph.nodes if isinstance(node.op, Conv)]
     names = [node.module or node.name for node in convs]
+    if not convs:
+        raise ConvcostError(
+            f"{printable(graph.name)} has no convolution", "crossover varies one: give another"
+        )
     wanted = request.layer if request.layer is not None else (names[0] if len(names) == 1 else None)
     if wanted is None or wanted not in names:
         some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
         problem = f"no convolution is called {show_value(wanted)}" if wanted else "which layer?"
-        raise ConvcostError(problem, f"choose one with --layer: {some or 'there is none'}")
+        raise ConvcostError(problem, f"choose one with --layer: {some}")
     node = convs[names.index(wanted)]
     assert isinstance(node.op, Conv)  # noqa: S101  chosen so
     return node.op, graph.nodes[node.inputs[0]].shape, wanted
