@@ -146,7 +146,8 @@ CONFIGS = Path(__file__).parents[1] / "configs"
     ("options", "problem"),
     [
         (("--vary", "colour=1:2"), "'colour' can't be varied"),
-        (("--vary", "size=9:3"), "not KEY=FIRST:LAST"),
+        (("--vary", "size=9:3"), "LAST larger"),
+        (("--vary", "batch=0:3"), "FIRST must be at least 1"),
         (("--vary", "size=x:3"), "not KEY=FIRST:LAST"),
         (("--vary", "size=2:30"), "conv can't have size=2: the kernel spans 5×5"),
         (("configs/vgg16.yaml", "--vary", "size=8:30"), "which layer?"),
@@ -158,3 +159,28 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 )
 def test_wrong_crossovers_are_refused(options: tuple[str, ...], problem: str) -> None:
     assert problem in " ".join(refused("crossover", *options, folder=CONFIGS.parent).split())
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ({"verdict_first": "undecided", "verdict_last": "undecided"}, "can't be said"),
+        ({"verdict_first": "faster", "verdict_last": "faster"}, "no crossover: faster at both"),
+        (
+            {"verdict_first": "undecided", "verdict_last": "faster", "crossover_until": 64},
+            "here undecided at first, faster from 64 on: a crossover isn't sure",
+        ),
+    ],
+)
+def test_only_a_sure_turn_is_called_a_crossover(ends: dict[str, str | int], said: str) -> None:
+    totals = {key: exact(end) for key, end in ends.items()}
+    shown = " ".join(render(report()._replace(totals=totals)).split())
+    assert said in shown
+    assert "the crossover lies between" not in shown
+
+
+def test_a_spec_without_a_convolution_has_no_crossover(tmp_path: Path) -> None:
+    text = "version: 1\nname: flat\ninput: [8, 9, 9]\nlayers: [{relu: {}}]\n"
+    (tmp_path / "flat.yaml").write_text(text, encoding="utf-8")
+    said = refused("crossover", "flat.yaml", "--vary", "size=8:9", folder=tmp_path)
+    assert "flat has no convolution" in said

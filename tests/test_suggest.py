@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convcost.analyses import analyse
+from convcost.analyses.receptive_field import find_network_field
 from convcost.graph import Graph, GraphBuilder
 from convcost.ops import Conv, Elementwise, Norm, Pool
-from convcost.report import number
+from convcost.report import Row, Value, number
 from convcost.search.candidates import Base, Counts, Fields, candidates, network_field
 from convcost.search.front import is_dominated, pareto_front, spread
 from convcost.search.rates import fewest_rates
@@ -27,7 +28,7 @@ from convcost.variants import VARIANTS, parse_variant
 from convcost.variants.mixed import parse_mixed, rewrite_mixed
 from convcost.variants.rewrite import eligible, rewrite
 from convcost.workflows.designs import spec_source
-from convcost.workflows.suggested import spec_design
+from convcost.workflows.suggested import in_time, spec_design
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -165,7 +166,8 @@ def brute_force(graph: Graph, bounds: Bounds) -> tuple[set[str], dict[str, tuple
         )
         if all(limits):
             moved = number(totals["bytes_moved"])
-            kept["/".join(chosen)] = (multiplications, moved, -field.span, field.stride)
+            rates = sum(2 if text.endswith("rate=2") else 1 for text in chosen)
+            kept["/".join(chosen)] = (multiplications, moved, rates, -field.span, field.stride)
     front = {
         text
         for text, mine in kept.items()
@@ -180,7 +182,8 @@ def text_of(found: Found) -> dict[str, tuple[float, ...]]:
     for candidate in found.front:
         field = fields.of(candidate)
         counts = candidate.counts
-        costs = (counts.multiplications, counts.bytes_moved, -field.span, field.stride)
+        rates = sum(candidate.rates)
+        costs = (counts.multiplications, counts.bytes_moved, rates, -field.span, field.stride)
         result["/".join(map(str, candidate.variants))] = costs
     return result
 
@@ -370,6 +373,7 @@ def test_a_latency_that_cannot_be_met_says_by_how_much(tmp_path: Path) -> None:
     [
         (("configs/primer.yaml",), "suggest needs a bound"),
         (("configs/primer.yaml", "--max-latency", "5"), "--max-latency 5: expected a number"),
+        (("configs/primer.yaml", "--max-latency", "5ms", "--no-measure"), "what is measured"),
         (("nowhere.yaml", "--max-parameters", "1"), "nowhere.yaml: no such file"),
         (("configs/primer.yaml", "--min-density", "2"), "min-density"),
         (("configs/primer.yaml", "--max-parameters", "1", "-o", "x.docx"), "doesn't tell a format"),
@@ -386,3 +390,91 @@ def test_the_table_of_a_search(tmp_path: Path) -> None:
     ran = convcost("suggest", spec_file, *options, folder=tmp_path)
     shown = Path(__file__).parent / "shown" / "suggest.txt"
     assert ran.out == shown.read_text(encoding="utf-8")
+
+
+def test_a_field_that_is_wide_enough_needs_no_rates() -> None:
+    bounds = Bounds(min_receptive_field=20)
+    cheapest = search([base(small())], bounds).front[0]
+    assert str(cheapest.mixed) == "separable"
+    assert network_field(small()).span >= 20
+
+
+def test_a_global_field_has_no_holes() -> None:
+    graph = spec("aspp")
+    assert network_field(graph)[:2] == (float("inf"), 1.0)
+    assert search([base(graph)], Bounds(min_density=1.0)).nearest is None
+
+
+def test_an_upper_bound_of_a_field_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = dict(find_network_field(spec("aspp")))
+    values["receptive_field"] = Value("upper_bound", "global", reason="folded")
+    monkeypatch.setattr("convcost.search.candidates.find_network_field", lambda _: values)
+    assert network_field(spec("aspp"))[:2] == (0.0, 0.0)
+
+
+STEM = """version: 1
+input: [8, 64, 64]
+layers:
+  - {name: stem, conv: {out_channels: 16, kernel_size: 3, padding: 1, stride: 2}}
+  - {name: a, conv: {out_channels: 16, kernel_size: 3, padding: 2, dilation: 2}}
+  - {name: b, conv: {out_channels: 16, kernel_size: 3, padding: 2, dilation: 2}}
+  - {name: c, conv: {out_channels: 16, kernel_size: 3, padding: 2, dilation: 2}}
+"""
+
+
+def test_a_stack_behind_a_stem_gets_rates_without_holes(tmp_path: Path) -> None:
+    (tmp_path / "stem.yaml").write_text(STEM, encoding="utf-8")
+    options = ("--min-receptive-field", "40", "--min-density", "1", "--no-measure")
+    ran = convcost("suggest", "stem.yaml", *options, "--format", "json", folder=tmp_path)
+    assert ran.code == 0, ran.err
+    first = json.loads(ran.out)["rows"][1]
+    # 3 + 2·2·(1 + 3 + 6) positions; the stem sees 3: a first rate of 2 (4 positions) leaves holes
+    assert first["variant"] == "rates=1,3,6+separable"
+    words = first["values"]["command"]["value"].split()[1:]
+    made = convcost(*words, folder=tmp_path)
+    assert made.out == first["values"]["spec"]["value"]
+    (tmp_path / "made.yaml").write_text(made.out, encoding="utf-8")
+    field = network_field(load_spec(str(tmp_path / "made.yaml"), 1, 4, parse_variant).graph)
+    assert (field.span, field.density) == (43, 1.0)
+
+
+def test_commands_and_specs_are_never_broken_into_lines(tmp_path: Path) -> None:
+    spec_file = str(CONFIGS / "gridding.yaml")
+    options = ("--min-receptive-field", "27", "--no-measure")
+    ran = convcost("suggest", spec_file, *options, folder=tmp_path, env={"COLUMNS": "50"})
+    lines = [line.strip() for line in ran.out.splitlines()]
+    again = convcost("suggest", spec_file, *options, "--format", "json", folder=tmp_path)
+    values = json.loads(again.out)["rows"][1]["values"]
+    assert values["command"]["value"] in lines
+    assert {line.strip() for line in values["spec"]["value"].splitlines()} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "layers of one stage apart"),
+        (("--min-receptive-field", "300"), "rates other than 1, 2, 4"),
+        (("--only", "conv2_1"), "output strides and other stacks"),
+    ],
+)
+def test_what_was_not_tried_is_said(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    (tmp_path / "configs").symlink_to(CONFIGS)
+    needs = ("--max-multiplications", "100G", "--no-measure")
+    ran = convcost("suggest", "configs/vgg16.yaml", *needs, *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    assert said in next(line for line in ran.err.splitlines() if "not tried" in line)
+
+
+def timed(variant: str, latency: float | None) -> Row:
+    values = {} if latency is None else {"latency": Value("measured", latency)}
+    return Row("net", variant, "network", "", (1, 8), values)
+
+
+def test_designs_that_take_too_long_are_left_out() -> None:
+    rows = (timed("standard", 9.0), timed("a", 1.0), timed("b", 3.0), timed("c", None))
+    kept, late = in_time(rows, 2.0)
+    assert [row.variant for row in kept] == ["standard", "a", "c"]
+    assert [row.variant for row in late] == ["b"]
+    # where none is fast enough all stay: the fastest comes nearest
+    assert in_time(rows, 0.5) == (rows, ())
+    assert in_time(rows, None) == (rows, ())

@@ -142,8 +142,14 @@ def parse_vary(text: str) -> "Vary":
             f"--vary {text}: {key!r} can't be varied", f"one of {', '.join(NUMBERS)}"
         )
     is_whole = first.isdecimal() and last.isdecimal() and len(ends) < 16
-    if not is_whole or not 0 < int(first) < int(last):
-        raise ConvcostError(f"--vary {text}: not KEY=FIRST:LAST", "for example out_channels=8:1024")
+    if not is_whole:
+        raise ConvcostError(
+            f"--vary {text}: not KEY=FIRST:LAST in whole numbers", "for example out_channels=8:1024"
+        )
+    if not 0 < int(first) < int(last):
+        raise ConvcostError(
+            f"--vary {text}: FIRST must be at least 1 and LAST larger", "put the smaller one first"
+        )
     return Vary(key, int(first), int(last))
 
 

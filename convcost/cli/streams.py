@@ -95,7 +95,7 @@ def print_view(view: RenderableType) -> None:
     from rich.console import Console
 
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    Console(width=width, highlight=False, emoji=False).print(view)
+    Console(width=width, highlight=False, emoji=False).print(view, crop=False)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -76,7 +76,7 @@ def summary_columns(report: Report) -> list[Column]:
         Column(METRICS["multiplications_ratio"].label, _on_paper, key="multiplications_ratio")
     )
     if any("latency_ratio" in row.values for row in report.rows):
-        columns.append(Column(METRICS["latency_ratio"].label, _here, key="latency_ratio"))
+        columns.append(Column(METRICS["latency_ratio"].label, compared_here, key="latency_ratio"))
     return columns
 
 
@@ -111,7 +111,7 @@ def crossover_columns(report: Report) -> list[Column]:
         Column("standard", lambda row: _latency(row._replace(values=row.base))),
         Column(report.rows[0].variant, _latency),
         Column(METRICS["multiplications_ratio"].label, _on_paper, key="multiplications_ratio"),
-        Column(METRICS["latency_ratio"].label, _here, key="latency_ratio"),
+        Column(METRICS["latency_ratio"].label, compared_here, key="latency_ratio"),
     ]
 
 
@@ -241,7 +241,8 @@ def _on_paper(row: Row) -> Cell:
     return Cell(*compared(row.values["multiplications_ratio"], "fewer", "more").split())
 
 
-def _here(row: Row) -> Cell:
+def compared_here(row: Row) -> Cell:
+    """How its latency compares with the reference's."""
     verdict = row.values.get("verdict")
     if verdict is None:
         return Cell("–")

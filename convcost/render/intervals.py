@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
+from convcost.render.cells import compared_here
 from convcost.report import Report, Row, number
 from convcost.units import format_factor
 
@@ -35,15 +36,23 @@ def intervals_plot(report: Report, width: int) -> Iterator[Text]:
     if len(rows) < 2 or cells < LEAST_CELLS:
         return
     scale = _scale(rows, cells)
+    key, turn = report.environment["vary"], _turn(report)
     yield Text("time over standard's, with its interval; │ is equal time", style="dim")
     for row in rows:
-        ratio = row.values["latency_ratio"]
-        line = Text(f"{row.name:>{label}}  {_track(row, scale)}  {format_factor(number(ratio))}")
-        line.append(f" {row.values['verdict'].value}", "dim")
-        yield line
+        line = Text(f"{row.name:>{label}}  {_track(row, scale)}  ")
+        yield line.append(str(compared_here(row)), "dim")
+        if row.settings.get(str(key)) == turn:
+            yield Text(f"{'crossover':>{label}}  {'┄' * cells}", style="dim")
     ends = [format_factor(scale.low), format_factor(scale.high)]
     gap = cells - sum(map(len, ends))
     yield Text(f"{'':>{label}}  {ends[0]}{' ' * gap}{ends[1]}", style="dim")
+
+
+def _turn(report: Report) -> float | None:
+    """The number after which the verdict turns, where both sides of it are sure."""
+    if "crossover_after" in report.totals and "crossover_until" in report.totals:
+        return number(report.totals["crossover_after"])
+    return None
 
 
 def _scale(rows: Sequence[Row], cells: int) -> Scale:

@@ -30,7 +30,7 @@ def render(report: Report) -> str:
     """``report`` as plain text, 120 columns wide."""
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, emoji=False)
     with console.capture() as captured:
-        console.print(TableView(report))
+        console.print(TableView(report), crop=False)
     return captured.get()
 
 
@@ -56,12 +56,15 @@ class TableView:
             yield from intervals_plot(report, options.max_width)
             yield ""
         for variant, sentence in sentences(report):
-            yield Text.assemble((variant, "bold"), ": " if variant else "", sentence)
+            if variant:
+                yield Text.assemble((variant, "bold"), ": ", sentence)
+            else:
+                yield _unbroken(sentence)
         for finding in report.findings:
             where = f"{finding.name}, {finding.variant}"
             yield Text(f"finding: {where}: {finding.message}", style="red")
         for label, spec in specs(report):
-            yield from ("", Text(f"{label} as a layer spec", style="bold"), Text(spec))
+            yield from ("", Text(f"{label} as a layer spec", style="bold"), _unbroken(spec))
         notes = [Text(note, style="dim") for note in footnotes(report)]
         yield from notes
         if report.kind == "profile":
@@ -70,6 +73,11 @@ class TableView:
         for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
             yield _fitting(section, options.max_width)
+
+
+def _unbroken(text: str) -> Text:
+    """What is copied, a command or a file: where it is too long the terminal itself breaks it."""
+    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def _plots(report: Report, width: int) -> Iterator[RenderableType]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from math import inf, isinf
 from typing import NamedTuple
 
 from convcost.analyses.memory import count_memory
@@ -42,8 +43,8 @@ class Counts(NamedTuple):
 class NetworkField(NamedTuple):
     """The receptive field of a network: its span on the axis where it is least.
 
-    0 where it isn't known exactly, infinite where it is global; ``stride`` is the largest effective
-    stride.
+    Infinite and without holes where it is global; span and density are 0 where they aren't known
+    exactly. ``stride`` is the largest effective stride.
     """
 
     span: float
@@ -169,9 +170,10 @@ def network_field(graph: Graph) -> NetworkField:
     values = find_network_field(graph)
     strides = values["effective_stride"].value
     density = values["receptive_field_density"].value
+    span = _span(values["receptive_field"])
     return NetworkField(
-        _span(values["receptive_field"]),
-        density if isinstance(density, int | float) else 0.0,
+        span,
+        density if isinstance(density, int | float) else float(isinf(span)),
         max((s for s in strides if not isinstance(s, str)), default=0)
         if isinstance(strides, tuple)
         else 0,
@@ -179,9 +181,11 @@ def network_field(graph: Graph) -> NetworkField:
 
 
 def _span(field: Value) -> float:
+    if field.status != "exact":
+        return 0.0
     if field.value == GLOBAL:
-        return float("inf")
-    if field.status != "exact" or not isinstance(field.value, Sequence):
+        return inf
+    if not isinstance(field.value, Sequence):
         return 0.0
     spans = [size for size in field.value if not isinstance(size, str)]
-    return min(spans, default=float("inf"))
+    return min(spans, default=inf)

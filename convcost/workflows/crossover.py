@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from convcost.errors import ConvcostError, ShapeError, printable, show_value
@@ -25,6 +25,8 @@ NUMBERS = ("in_channels", "out_channels", "kernel_size", "stride", "dilation", "
 """What can be varied: settings of the convolution, the input's size per axis, the batch."""
 SECONDS = 1.5
 """Of one number, unless told otherwise."""
+TRIES = 2
+"""A run that can't be trusted says nothing, and would leave its side of the answer open."""
 
 
 class Vary(NamedTuple):
@@ -70,15 +72,18 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
         notify(f"measuring {request.vary.key}={number} ({len(rows) + 1} so far)", None)
         graph = _graph(conv, shape, name, request.vary.key, number)
         graphs = {str(STANDARD): graph, str(request.variant): _variant(graph, request)}
-        (standard, row), outcome = compare_graphs(graphs, settings, notify, measure=True)
-        if outcome is None or outcome.interrupted or "verdict" not in row.values:
-            raise _InterruptedError
-        rows[number] = row._replace(
-            name=f"{request.vary.key}={number}",
-            settings={request.vary.key: number},
-            base=standard.values,
-        )
-        seen.update(outcome.environment)
+        for _ in range(TRIES):
+            (standard, row), outcome = compare_graphs(graphs, settings, notify, measure=True)
+            if outcome is None or outcome.interrupted or "verdict" not in row.values:
+                raise _InterruptedError
+            rows[number] = row._replace(
+                name=f"{request.vary.key}={number}",
+                settings={request.vary.key: number},
+                base=standard.values,
+            )
+            seen.update(outcome.environment)
+            if row.values["verdict"].value != "untrusted":
+                break
         return {"faster": 1, "slower": -1}.get(str(row.values["verdict"].value), 0)
 
     found = None
@@ -95,6 +100,7 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
         input=(shape,),
         environment={
             **environment(settings, seen),
+            **_rounds(rows.values()),
             "layer": name,
             "vary": request.vary.key,
             "first": request.vary.first,
@@ -102,9 +108,15 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
         },
         rows=ordered,
         totals=_totals(found),
-        notices=tuple(_notices(request, len(rows), spent, found)),
+        notices=tuple(_notices(request, rows, spent, found)),
         interrupted=found is None,
     )
+
+
+def _rounds(rows: Iterable[Row]) -> dict[str, str]:
+    """How many rounds the numbers had, from least to most."""
+    rounds = sorted({row.values["latency_ratio"].rounds or 0 for row in rows})
+    return {"rounds": str(rounds[0]) if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]}"}
 
 
 def _totals(found: Crossover | None) -> dict[str, Value]:
@@ -124,11 +136,15 @@ def _layer(request: CrossoverRequest, notify: Notify) -> tuple[Conv, Shape, str]
     graph = _source_graph(request, notify)
     convs = [node for node in graph.nodes if isinstance(node.op, Conv)]
     names = [node.module or node.name for node in convs]
+    if not convs:
+        raise ConvcostError(
+            f"{printable(graph.name)} has no convolution", "crossover varies one: give another"
+        )
     wanted = request.layer if request.layer is not None else (names[0] if len(names) == 1 else None)
     if wanted is None or wanted not in names:
         some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
         problem = f"no convolution is called {show_value(wanted)}" if wanted else "which layer?"
-        raise ConvcostError(problem, f"choose one with --layer: {some or 'there is none'}")
+        raise ConvcostError(problem, f"choose one with --layer: {some}")
     node = convs[names.index(wanted)]
     assert isinstance(node.op, Conv)  # noqa: S101  chosen so
     return node.op, graph.nodes[node.inputs[0]].shape, wanted
@@ -202,15 +218,23 @@ def _graph(conv: Conv, shape: Shape, name: str, key: str, number: int) -> Graph:
 
 
 def _notices(
-    request: CrossoverRequest, measured: int, seconds: float, found: Crossover | None
+    request: CrossoverRequest, rows: Mapping[int, Row], seconds: float, found: Crossover | None
 ) -> Iterator[str]:
     key, first, last = request.vary
     yield (
-        f"{measured} of {last - first + 1:,} numbers measured in {format_seconds(seconds)}; the "
+        f"{len(rows)} of {last - first + 1:,} numbers measured in {format_seconds(seconds)}; the "
         "others were not tried: a second crossover between them would not be seen"
     )
     if found is None:
         yield "interrupted: only what was measured before is shown"
-    elif 0 in (found.before, found.after):
-        end = first if not found.before else last
-        yield f"at {key}={end} it was neither surely faster nor slower: give it more --seconds"
+        return
+    for end, side in ((first, found.before), (last, found.after)):
+        if not side:
+            yield f"at {key}={end} {_why_undecided(rows[end])}"
+
+
+def _why_undecided(row: Row) -> str:
+    verdict = row.values["verdict"]
+    if verdict.value == "untrusted":
+        return f"the run couldn't be trusted, twice: {verdict.reason}"
+    return "it was neither surely faster nor slower: give it more --seconds"

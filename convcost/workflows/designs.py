@@ -86,14 +86,26 @@ def bases_of(source: Source, bounds: Bounds, *, chosen: bool) -> Bases:
     varied, not_tried = _varied(source, stages)
     rates = rates_for(len(varied)) if bounds.min_receptive_field else (1,)
     found = [Base("", source.graph, varied, rates)]
-    if not bounds.min_receptive_field:
+    if not varied:
+        not_tried.append("any variant (no convolution here can be rewritten)")
+    elif not bounds.min_receptive_field:
         not_tried.append("rates (they only matter for --min-receptive-field)")
-    elif rates != rates_for(1):
-        not_tried.append(f"rates beyond {max(rates)} ({len(varied)} stages)")
-    if not chosen:
+    else:
+        not_tried.append(_other_rates(rates, len(varied)))
+    if any(len(stage.names) > 1 for stage in varied):
+        not_tried.append("layers of one stage apart")
+    if chosen:
+        not_tried.append("output strides and other stacks (for only some layers may change)")
+    else:
         found += _dense_bases(source, varied, not_tried)
-        found += _stack_bases(source, bounds)
+        found += _stack_bases(source, bounds, not_tried)
     return Bases(tuple(found), tuple(not_tried))
+
+
+def _other_rates(rates: tuple[int, ...], stages: int) -> str:
+    return f"rates other than {', '.join(map(str, rates))}" + (
+        f" ({stages} stages)" if rates != rates_for(1) else ""
+    )
 
 
 def _varied(source: Source, stages: list[Stage]) -> tuple[tuple[Stage, ...], list[str]]:
@@ -118,6 +130,8 @@ def _dense_bases(source: Source, stages: tuple[Stage, ...], not_tried: list[str]
             return
         yield Base(str(variant), graph, stages, (1,), variant)
         stride //= 2
+    if stride:
+        not_tried.append(f"output strides below {LEAST_OUTPUT_STRIDE}")
 
 
 def _dense(source: Source, variant: Variant, stride: int) -> Graph:
@@ -129,19 +143,24 @@ def _dense(source: Source, variant: Variant, stride: int) -> Graph:
     return _by_module(made)
 
 
-def _stack_bases(source: Source, bounds: Bounds) -> Iterator[Base]:
+def _stack_bases(source: Source, bounds: Bounds, not_tried: list[str]) -> Iterator[Base]:
     """A spec's stack with the fewest rates that see as much as is asked for, without holes.
 
-    Only where the stack is all that could be rewritten: elsewhere fewer layers are another network.
+    Only of atrous convolutions, or where the stack is all that could be rewritten: elsewhere fewer
+    layers are another network.
     """
     stack = find_stack(source.graph)
-    if source.loaded is not None or stack is None:
+    if stack is None:
         return
+    now = stack_rates(source.graph, stack)
     inside = {node.name for node in source.graph.nodes[stack.first : stack.end]}
-    if not inside.issuperset(source.rewritable):
+    if max(now) == 1 and not inside.issuperset(source.rewritable):
+        return
+    if source.loaded is not None:
+        not_tried.append("other stacks (they are only built of layer specs)")
         return
     rates = _rates(source, stack, bounds)
-    if list(rates) == stack_rates(source.graph, stack) or not rates:
+    if list(rates) == now or not rates:
         return
     graph = restack(source.graph, stack, rates)
     stages = find_stages(graph, analyse(graph), eligible(graph, (), ()))[:MOST_STAGES]

@@ -51,6 +51,10 @@ def suggest(request: SuggestRequest, notify: Notify = lambda *_: None) -> Report
             "suggest needs a bound: what must the design keep?",
             "for example --min-receptive-field 300, --max-multiplications 1.5G, --min-density 1",
         )
+    if request.bounds.max_latency is not None and not request.measure:
+        raise ConvcostError(
+            "--max-latency is a bound on what is measured", "leave out --no-measure or the bound"
+        )
     source = _source(request, notify)
     searched = _searched(request, source, notify)
     designs = spread(searched.found.front, MOST_MEASURED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.errors import printable
@@ -59,7 +60,8 @@ def suggested(
 ) -> Report:
     """The report of a search whose ``designs`` were measured, or only counted, in ``rows``."""
     found = searched.found
-    kept, beaten = _undominated(rows)
+    within, late = in_time(rows, request.bounds.max_latency)
+    kept, beaten = _undominated(within)
     totals = {
         "candidates": exact(found.tried),
         "dominated": exact(found.dominated),
@@ -79,11 +81,24 @@ def suggested(
         findings=tuple(_findings(searched, kept)),
         notices=(
             *searched.source.notices,
-            *_notices(searched, designs, beaten),
+            *_notices(searched, designs, late, beaten),
             *(("interrupted: only what was measured before is shown",) if interrupted else ()),
         ),
         interrupted=interrupted,
     )
+
+
+def in_time(rows: tuple[Row, ...], limit: float | None) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """The source's row and those that keep a latency, and those that don't; all where none does."""
+    late = tuple(row for row in rows[1:] if limit is not None and (_latency(row) or 0) > limit)
+    if limit is None or all((_latency(row) or inf) > limit for row in rows):
+        return rows, ()
+    return tuple(row for row in rows if row not in late), late
+
+
+def _latency(row: Row) -> float | None:
+    value = row.values.get("latency")
+    return None if value is None or value.value is None else number(value)
 
 
 def with_making(
@@ -95,10 +110,25 @@ def with_making(
     if design is not None:
         if not design.base.text or design.base.last is not None:
             values["command"] = exact(_command(request, design))
+        elif design is next(iter(designs.values())) and any(_paper_bounds(request)):
+            values["command"] = exact(_search_command(request))
         text = spec_text(spec_design(design)) if source.loaded is None else None
         if text is not None:
             values["spec"] = exact(text)
     return row._replace(values=values)
+
+
+def _paper_bounds(request: SuggestRequest) -> Iterator[tuple[str, float]]:
+    for key, bound in request.bounds._asdict().items():
+        if bound is not None and key != "max_latency":
+            yield f"--{key.replace('_', '-')}", bound
+
+
+def _search_command(request: SuggestRequest) -> str:
+    """The search again, which gives the first of its designs as a layer spec."""
+    words = ["convcost", "suggest", request.source]
+    words += [word for key, bound in _paper_bounds(request) for word in (key, f"{bound:.15g}")]
+    return shlex.join([*words, "--no-measure", "--format", "yaml"])
 
 
 def _command(request: SuggestRequest, design: Candidate) -> str:
@@ -171,7 +201,7 @@ def _findings(searched: Searched, rows: Sequence[Row]) -> Iterator[Finding]:
     nearest = searched.found.nearest
     if nearest is not None:
         candidate, misses = nearest
-        text = "; ".join(_missed(miss, searched.bounds) for miss in misses)
+        text = "; ".join(_missed(miss, getattr(searched.bounds, miss.bound)) for miss in misses)
         yield Finding(
             searched.source.graph.name,
             candidate.text,
@@ -180,51 +210,52 @@ def _findings(searched: Searched, rows: Sequence[Row]) -> Iterator[Finding]:
         )
         return
     limit = searched.bounds.max_latency
-    timed = [
-        row for row in rows if "latency" in row.values and row.values["latency"].value is not None
-    ]
+    timed = [(latency, row) for row in rows if (latency := _latency(row)) is not None]
     if limit is None or not timed:
         return
-    fastest = min(timed, key=lambda row: number(row.values["latency"]))
-    latency = number(fastest.values["latency"])
+    latency, fastest = min(timed, key=lambda pair: pair[0])
     if latency > limit:
         yield Finding(
             fastest.name,
             fastest.variant,
             "latency",
             f"no design that was measured takes {format_seconds(limit)} or less; this comes "
-            f"nearest: {format_seconds(latency)}, {format_percent(latency / limit - 1)} more",
+            f"nearest: {_missed(Miss('max_latency', latency, latency / limit - 1), limit)}",
         )
 
 
 _METRIC_OF = {"min_density": "receptive_field_density"}
 
 
-def _missed(miss: Miss, bounds: Bounds) -> str:
-    limit = getattr(bounds, miss.bound)
+def _missed(miss: Miss, limit: float) -> str:
     way, _, name = miss.bound.partition("_")
-    key = _METRIC_OF.get(miss.bound, name)
-    write = FORMATTERS[METRICS[key].unit]
-    side = "more than at most" if way == "max" else "less than at least"
-    than = f"{format_percent(miss.share)} {side}"
-    return f"{METRICS[key].label} {write(miss.found)}, {than} {write(limit)}"
+    metric = METRICS[_METRIC_OF.get(miss.bound, name)]
+    write = FORMATTERS[metric.unit]
+    if not miss.found:
+        return f"{metric.label} isn't known exactly, at least {write(limit)} is asked for"
+    side = "over the most, " if way == "max" else "short of the least, "
+    return f"{metric.label} {write(miss.found)}, {format_percent(miss.share)} {side}{write(limit)}"
 
 
 def _notices(
-    searched: Searched, designs: Sequence[Candidate], beaten: Sequence[str]
+    searched: Searched, designs: Sequence[Candidate], late: Sequence[Row], beaten: Sequence[str]
 ) -> Iterator[str]:
     found = searched.found
     missed = ", ".join(
         f"{count:,} by {bound.replace('_', '-')}" for bound, count in found.missed.items()
     )
     yield (
-        f"{found.tried:,} designs counted in {format_seconds(searched.seconds)}"
+        f"{found.tried:,} design{'s' if found.tried > 1 else ''} counted in "
+        f"{format_seconds(searched.seconds)}"
         + (f"; left out: {missed}" if missed else "")
         + (f"; no better than another on paper: {found.dominated:,}" if found.dominated else "")
     )
     left = len(found.front) - len(designs)
     if left > 0:
         yield f"{left} more designs of the front on paper, between these, were not measured"
+    if late:
+        times = ", ".join(f"{row.variant} ({format_seconds(_latency(row) or 0)})" for row in late)
+        yield f"measured, and left out by max-latency: {times}"
     if beaten:
         yield f"measured, and beaten by another in all: {', '.join(beaten)}"
     if searched.bases.not_tried:
