@@ -6,17 +6,21 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import convcost, refused
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from convcost import compare, load, render
 from convcost.measure.settings import Settings
+from convcost.render.charts import charts_of
+from convcost.render.charts.names import apart
+from convcost.render.charts.picture import log_ticks
+from convcost.report import Report, Row, Value
 from convcost.workflows.compare import CompareRequest
 from convcost.workflows.compare import compare as run_compare
 
@@ -174,12 +178,36 @@ def test_a_comparison_shows_intervals_and_fields(browser: Browser, tmp_path: Pat
     for key in ("latencies", "ratios", "promise", "depth", "field-0", "field-1"):
         opened.page.locator(f"#{key} svg").wait_for()
     assert opened.asked == [(tmp_path / "grid.html").as_uri()]
+    assert opened.said == []
+
+
+@needs_browser
+def test_a_dark_report_prints_dark_on_white(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder / "resnet.html", color_scheme="dark")
+    opened.page.evaluate("drawAll()")
+    label = opened.page.locator("#depth svg text", has_text="layer, in order")
+    assert _colour(label) == "rgb(228, 230, 234)"
+    opened.page.emulate_media(media="print", color_scheme="dark")
+    assert _colour(label) == "rgb(28, 30, 33)"
+
+
+def _colour(place: Locator) -> object:
+    return place.evaluate("one => getComputedStyle(one).fill")
+
+
+@needs_browser
+def test_all_charts_are_there_before_anyone_scrolls(browser: Browser, folder: Path) -> None:
+    # a page that is printed at once would have holes where no chart came near the window
+    opened = Opened(browser, folder / "resnet.html", viewport={"width": 600, "height": 300})
+    opened.page.locator(".chart svg").nth(opened.page.locator(".chart").count() - 1).wait_for()
 
 
 def test_pictures_are_drawn_without_a_browser(folder: Path) -> None:
     text = (folder / "resnet.svg").read_text(encoding="utf-8")
     for label in ("Roofline", "Multiplications against latency", "as the paper promises"):
         assert label in text
+    # an icicle's bars have names, where there is room for them
+    assert {"stages", "2", "3"} <= set(re.findall(r">([^<>]+)</text>", text))
     image = Image.open(folder / "resnet.png").convert("L")
     assert image.width > 1200
     assert image.height > 2000
@@ -237,6 +265,56 @@ def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:
     assert ran.code == 1, ran.err
     assert "What broke" in ran.out
     assert re.search(r"<td[^>]*>broken</td>|<th[^>]*>broken</th>", ran.out)
+    assert "<strong>error</strong> primer: parameters: found" in ran.out
+
+
+def test_variants_stand_in_the_reports_order_in_each_chart() -> None:
+    names = ("standard", "b", "c", "a")
+    chart = next(p for p in charts_of(_compared(names)) if p.key == "ratios").chart.to_dict()
+    sorts = [
+        part["encoding"]["y"]["sort"]
+        for layer in chart["layer"]
+        for part in layer.get("layer", [layer])
+        if "y" in part["encoding"]
+    ]
+    assert sorts == [["b", "c", "a"]] * 4
+
+
+def _compared(names: Sequence[str]) -> Report:
+    """Variants that were timed and are as fast as they should be on paper."""
+    one = {
+        "latency": Value("measured", 0.001, 0.0009, 0.0011),
+        "latency_ratio": Value("measured", 1.0, 0.99, 1.01),
+        "verdict": Value("measured", "same"),
+        "multiplications_ratio": Value("exact", 1.0),
+    }
+    first = {"latency": one["latency"]}
+    values = [first, *[one] * (len(names) - 1)]
+    rows = [
+        Row("layer", name, "conv", "", (1, 8), of) for name, of in zip(names, values, strict=True)
+    ]
+    return Report("compare", "layer.yaml", ((1, 8),), {}, tuple(rows), {})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (2e6, 1.2e8, [2e6, 5e6, 1e7, 2e7, 5e7, 1e8]),
+        (1e3, 5e7, [1e3, 1e4, 1e5, 1e6, 1e7]),
+        (0.93, 1.09, [0.9, 0.95, 1.0, 1.05, 1.1]),
+        (7, 7, [5, 6, 7, 8, 9, 10]),
+    ],
+)
+def test_ticks_are_round_and_few(low: float, high: float, ticks: Sequence[float]) -> None:
+    found = log_ticks(low, high)
+    assert set(ticks) <= set(found)
+    assert sum(low <= tick <= high for tick in found) <= 7
+
+
+def test_names_are_a_line_apart_and_none_is_moved_down() -> None:
+    moved = apart([10.0, 10.1, 1000.0, 10.2], 100.0)
+    gap = 100**0.07
+    assert moved == pytest.approx([10, 10 * gap, 1000, 10 * gap**2])
 
 
 def test_html_is_the_same_from_python() -> None:

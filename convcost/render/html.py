@@ -68,7 +68,7 @@ def render(report: Report) -> str:
         pictures=pictures,
         tables=list(_tables(report)),
         sentences=list(sentences(report)),
-        notes=[*footnotes(report), *report.notices] if report.kind != "check" else report.notices,
+        notes=list(footnotes(report)) if report.kind != "check" else [],
         specs=json.dumps(specs).replace("<", "\\u003c"),
         vega=_vega() if pictures else "",
     )
@@ -87,9 +87,11 @@ def _vega() -> str:
 
 
 def _spec(picture: Any) -> dict[str, Any]:
+    """A chart that is as wide as the page has room for."""
     spec: dict[str, Any] = picture.chart.to_dict()
     if picture.is_wide:
         spec["width"] = "container"
+        spec["params"] = [{"name": one["name"], "expr": "width"} for one in spec.get("params", ())]
     return spec
 
 
@@ -118,7 +120,7 @@ def _limits(report: Report) -> Table:
     lines = [Line([Cell(text, text, is_number=False) for text in row]) for row in texts]
     headers = ("", "limit", "expected", "found", "by how much")
     columns = [Column(header, lambda row: cells.Cell(row.name), right=False) for header in headers]
-    return Table("", columns, lines, None, is_tree=False)
+    return Table("Limits", columns, lines, None, is_tree=False)
 
 
 def _table(section: Section, tree: Sequence[Module | Row]) -> Table:

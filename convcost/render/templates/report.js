@@ -99,17 +99,18 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const drawn = new Map();
 
 async function draw(place) {
-  const text = dark.matches ? "#e4e6ea" : "#1c1e21";
-  const line = dark.matches ? "#363c45" : "#e3e6ea";
+  const text = "currentColor";
   const config = {
     background: null,
     view: { stroke: null },
     text: { fill: text, fontSize: 11 },
-    axis: { labelColor: text, titleColor: text, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: 500 },
+    axis: { labelColor: text, titleColor: text, titleFontWeight: 500 },
     legend: { labelColor: text, titleColor: text, titleFontWeight: 500 },
     title: { color: text },
+    range: { heatmap: dark.matches ? ["#26303a", "#7cbcf2"] : ["#dfe7ee", "#0b4f86"] },
   };
   drawn.get(place)?.finalize();
+  drawn.set(place, undefined);
   const result = await vegaEmbed(place, structuredClone(specs[place.id]), {
     actions: false, renderer: "svg", config, ast: false,
   });
@@ -126,5 +127,11 @@ const near = new IntersectionObserver((entries) => {
 }, { rootMargin: "600px" });
 places.forEach((place) => near.observe(place));
 const drawAll = () => Promise.all(places.filter((place) => !drawn.has(place)).map(draw));
+const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, 200));
+const drawNext = async () => {
+  const next = places.find((place) => !drawn.has(place));
+  if (next) await draw(next).then(() => idle(drawNext));
+};
+idle(drawNext);
 addEventListener("beforeprint", drawAll);
 dark.addEventListener("change", () => [...drawn.keys()].forEach(draw));
