@@ -137,7 +137,7 @@ def _ratios(rows: Sequence[Row]) -> Picture:
         "verdict:N",
         title=METRICS["verdict"].label,
         scale=alt.Scale(domain=verdicts, range=[_VERDICTS[v] for v in verdicts]),
-        legend=alt.Legend(orient="top"),
+        legend=alt.Legend(orient="top", symbolOpacity=1),
     )
     one = chart([{"one": 1}]).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="one:Q")
     diamonds = (
