@@ -17,6 +17,7 @@ from rich.progress import Progress
 from convcost.cli import COMMANDS
 from convcost.cli.look_alikes import LOOK_ALIKES
 from convcost.cli.waiting import LeftColumn
+from convcost.workflows.profile import ProfileRequest, profile
 
 ROOT = Path(__file__).parent.parent
 NOTE = "note: nothing is rewritten: there is no convolution here\n"
@@ -68,6 +69,25 @@ def test_a_wait_says_what_is_done_and_what_is_left() -> None:
     said = unstyled(ran.err)
     assert "loading torch" in said
     assert re.search(r"measuring.* [0-9:]+ [0-9]+ s left", said)
+
+
+def test_drawing_is_a_wait_too(tmp_path: Path) -> None:
+    saved, shown = tmp_path / "primer.json", tmp_path / "primer.html"
+    fine("compare", "--no-measure", "--output", saved)
+    ran = in_terminal("render", str(saved), "--output", str(shown), env={"COLUMNS": "300"})
+    assert ran.code == 0
+    assert f"writing {shown}" in unstyled(ran.err)
+
+
+def test_gradients_say_what_is_left(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\nmodel = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))\n"
+    )
+    said: list[tuple[str, float | None]] = []
+    request = ProfileRequest(str(tmp_path / "net.py"), measure=False, effective_field=True)
+    profile(request, lambda doing, share: said.append((doing, share)))
+    shares = [share for doing, share in said if doing == "following gradients"]
+    assert shares == [n / 8 for n in range(8)]
 
 
 def test_what_is_left_is_told_only_once_it_can_be() -> None:
