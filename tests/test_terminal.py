@@ -114,6 +114,14 @@ def test_quiet_leaves_data_and_errors(tmp_path: Path) -> None:
     assert convcost("compare", "nope.txt", "-q").err == PLAIN
 
 
+@pytest.mark.parametrize("command", [("compare",), ("profile", str(ROOT / "examples/resnet.py"))])
+def test_no_warning_of_what_counts_twice_is_shown(command: tuple[str, ...]) -> None:
+    # fvcore's mere import makes torch warn of torch.jit, from torch 2.14 on to users as well
+    env = {"PYTHONWARNINGS": "error:`torch.jit"}
+    options = ("--verify", "--no-measure") if command[0] == "profile" else ("--seconds", "0.1")
+    assert convcost(*command, *options, "-q", env=env).err == ""
+
+
 def test_quiet_shows_no_progress_in_a_terminal() -> None:
     ran = in_terminal("compare", "--seconds", "0.1", "--quiet")
     assert (ran.code, ran.err) == (0, "")
