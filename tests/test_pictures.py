@@ -269,8 +269,9 @@ def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:
         "    limits: {parameters: {max: 10}}\n",
         encoding="utf-8",
     )
-    ran = convcost("check", "--format", "html", folder=tmp_path)
+    ran = convcost("check", "--format", "html", "--output", "check.svg", folder=tmp_path)
     assert ran.code == 1, ran.err
+    assert "convcost.yaml: 1 broken" in (tmp_path / "check.svg").read_text(encoding="utf-8")
     assert "What broke" in ran.out
     assert re.search(r"<td[^>]*>broken</td>|<th[^>]*>broken</th>", ran.out)
     assert "<strong>error</strong> primer: parameters: found" in ran.out

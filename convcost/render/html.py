@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from convcost.render import cells, limits
 from convcost.render.cells import Column
 from convcost.render.charts import charts_of
-from convcost.render.check_table import heading, outcome, state
+from convcost.render.check_table import outcome, state
 from convcost.render.module_tree import SUMMED, Module, module_tree
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
@@ -63,7 +63,7 @@ def render(report: Report) -> str:
     )
     specs = {picture.key: _spec(picture) for picture in pictures}
     page: str = environment.get_template("report.html").render(
-        title=title(report) if report.kind != "check" else heading(report),
+        title=title(report),
         report=report,
         pictures=pictures,
         tables=list(_tables(report)),

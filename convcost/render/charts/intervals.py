@@ -127,7 +127,7 @@ def _ratios(rows: Sequence[Row]) -> Picture:
     ]
     ends = [float(str(datum[key])) for datum in data for key in ("low", "high")]
     x = log_axis(
-        alt.X("low:Q", title="time over that of the reference (◇: multiplications)"),
+        alt.X("low:Q", title="time over that of the reference (diamonds: multiplications)"),
         "format(datum.value, '~r') + '×'",
         [1, *ends, *(float(str(datum["value"])) for datum in paper)],
         padding=40,
