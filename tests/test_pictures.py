@@ -251,6 +251,9 @@ def test_a_report_in_a_notebook_is_a_table() -> None:
     assert page.count("<tr>") == 1 + len(report.rows)
     assert '<td style="text-align: right">7×7</td>' in page
     assert "<script" not in page
+    # a cell has no standard error
+    noticed = report._replace(notices=("these latencies are not to be trusted",))
+    assert "not to be trusted" in noticed._repr_html_()  # type: ignore[attr-defined]
     hostile = report._replace(rows=tuple(row._replace(name=HOSTILE) for row in report.rows))
     assert "<img" not in hostile._repr_html_()  # type: ignore[attr-defined]
 
