@@ -6,17 +6,21 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import convcost, refused
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from convcost import compare, load, render
 from convcost.measure.settings import Settings
+from convcost.render.charts import charts_of
+from convcost.render.charts.names import apart
+from convcost.render.charts.picture import log_ticks
+from convcost.report import Report, Row, Value
 from convcost.workflows.compare import CompareRequest
 from convcost.workflows.compare import compare as run_compare
 
@@ -60,8 +64,8 @@ class Opened:
         self.page.goto(file.as_uri())
 
     def names(self) -> list[str]:
-        """The visible rows' names."""
-        return self.page.locator("tbody tr:visible th").all_inner_texts()
+        """The visible rows' names; far from the window they have no inner text yet."""
+        return self.page.locator("tbody tr:visible th").all_text_contents()
 
 
 @needs_browser
@@ -76,9 +80,14 @@ def test_the_report_opens_alone_and_draws_all_its_charts(browser: Browser, folde
     assert {"icicle-multiplications", "icicle-latency_share"} <= set(keys)
     for place in charts.all():
         place.locator("svg").wait_for()
+        opened.page.get_by_role("img", name=_heading(place), exact=True).wait_for()
         assert place.locator("svg path").count() > 3
     assert opened.asked == [file.as_uri()]
     assert opened.said == []
+
+
+def _heading(chart: Locator) -> str:
+    return chart.locator("xpath=..").get_by_role("heading").inner_text()
 
 
 @needs_browser
@@ -98,11 +107,13 @@ def test_rows_are_sorted_filtered_and_folded(browser: Browser, folder: Path) -> 
     head = page.locator("thead th", has_text="parameters")
     assert head.get_attribute("aria-sort") == "descending"
     assert opened.names()[0] == "stages.3.0.body.2.0"
+    # rows in another order have no modules around them
+    assert not page.get_by_role("button", name="Fold all").is_visible()
     page.get_by_role("button", name="In order, by module").click()
     assert opened.names() == everything
     page.get_by_label("Filter by name").fill("shortcut.0")
     assert opened.names() == [f"stages.{stage}.0.shortcut.0" for stage in range(4)]
-    assert page.get_by_role("status").inner_text() == "4 of 176 rows"
+    assert page.get_by_role("status").text_content() == "4 of 176 rows"
 
 
 @needs_browser
@@ -159,7 +170,8 @@ def test_a_thousand_rows_open(browser: Browser, folder: Path, tmp_path: Path) ->
     ran = convcost("render", "many.json", "-q", "-o", "many.html", folder=tmp_path)
     assert ran.code == 0, ran.err
     opened = Opened(browser, tmp_path / "many.html")
-    assert opened.page.get_by_role("status").inner_text() == "1000 rows"
+    assert len(opened.names()) > 1000
+    assert opened.page.get_by_role("status").text_content() == "1000 rows"
     assert opened.said == []
 
 
@@ -174,12 +186,36 @@ def test_a_comparison_shows_intervals_and_fields(browser: Browser, tmp_path: Pat
     for key in ("latencies", "ratios", "promise", "depth", "field-0", "field-1"):
         opened.page.locator(f"#{key} svg").wait_for()
     assert opened.asked == [(tmp_path / "grid.html").as_uri()]
+    assert opened.said == []
+
+
+@needs_browser
+def test_a_dark_report_prints_dark_on_white(browser: Browser, folder: Path) -> None:
+    opened = Opened(browser, folder / "resnet.html", color_scheme="dark")
+    opened.page.evaluate("drawAll()")
+    label = opened.page.locator("#depth svg text", has_text="layer, in order")
+    assert _colour(label) == "rgb(228, 230, 234)"
+    opened.page.emulate_media(media="print", color_scheme="dark")
+    assert _colour(label) == "rgb(28, 30, 33)"
+
+
+def _colour(place: Locator) -> object:
+    return place.evaluate("one => getComputedStyle(one).fill")
+
+
+@needs_browser
+def test_all_charts_are_there_before_anyone_scrolls(browser: Browser, folder: Path) -> None:
+    # a page that is printed at once would have holes where no chart came near the window
+    opened = Opened(browser, folder / "resnet.html", viewport={"width": 600, "height": 300})
+    opened.page.locator(".chart svg").nth(opened.page.locator(".chart").count() - 1).wait_for()
 
 
 def test_pictures_are_drawn_without_a_browser(folder: Path) -> None:
     text = (folder / "resnet.svg").read_text(encoding="utf-8")
     for label in ("Roofline", "Multiplications against latency", "as the paper promises"):
         assert label in text
+    # an icicle's bars have names, where there is room for them
+    assert {"stages", "2", "3"} <= set(re.findall(r">([^<>]+)</text>", text))
     image = Image.open(folder / "resnet.png").convert("L")
     assert image.width > 1200
     assert image.height > 2000
@@ -215,6 +251,9 @@ def test_a_report_in_a_notebook_is_a_table() -> None:
     assert page.count("<tr>") == 1 + len(report.rows)
     assert '<td style="text-align: right">7×7</td>' in page
     assert "<script" not in page
+    # a cell has no standard error
+    noticed = report._replace(notices=("these latencies are not to be trusted",))
+    assert "not to be trusted" in noticed._repr_html_()  # type: ignore[attr-defined]
     hostile = report._replace(rows=tuple(row._replace(name=HOSTILE) for row in report.rows))
     assert "<img" not in hostile._repr_html_()  # type: ignore[attr-defined]
 
@@ -233,10 +272,61 @@ def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:
         "    limits: {parameters: {max: 10}}\n",
         encoding="utf-8",
     )
-    ran = convcost("check", "--format", "html", folder=tmp_path)
+    ran = convcost("check", "--format", "html", "--output", "check.svg", folder=tmp_path)
     assert ran.code == 1, ran.err
+    assert "convcost.yaml: 1 broken" in (tmp_path / "check.svg").read_text(encoding="utf-8")
     assert "What broke" in ran.out
     assert re.search(r"<td[^>]*>broken</td>|<th[^>]*>broken</th>", ran.out)
+    assert "<strong>error</strong> primer: parameters: found" in ran.out
+
+
+def test_variants_stand_in_the_reports_order_in_each_chart() -> None:
+    names = ("standard", "b", "c", "a")
+    chart = next(p for p in charts_of(_compared(names)) if p.key == "ratios").chart.to_dict()
+    sorts = [
+        part["encoding"]["y"]["sort"]
+        for layer in chart["layer"]
+        for part in layer.get("layer", [layer])
+        if "y" in part["encoding"]
+    ]
+    assert sorts == [["b", "c", "a"]] * 4
+
+
+def _compared(names: Sequence[str]) -> Report:
+    """Variants that were timed and are as fast as they should be on paper."""
+    one = {
+        "latency": Value("measured", 0.001, 0.0009, 0.0011),
+        "latency_ratio": Value("measured", 1.0, 0.99, 1.01),
+        "verdict": Value("measured", "same"),
+        "multiplications_ratio": Value("exact", 1.0),
+    }
+    first = {"latency": one["latency"]}
+    values = [first, *[one] * (len(names) - 1)]
+    rows = [
+        Row("layer", name, "conv", "", (1, 8), of) for name, of in zip(names, values, strict=True)
+    ]
+    return Report("compare", "layer.yaml", ((1, 8),), {}, tuple(rows), {})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (2e6, 1.2e8, [2e6, 5e6, 1e7, 2e7, 5e7, 1e8]),
+        (1e3, 5e7, [1e3, 1e4, 1e5, 1e6, 1e7]),
+        (0.93, 1.09, [0.9, 0.95, 1.0, 1.05, 1.1]),
+        (7, 7, [5, 6, 7, 8, 9, 10]),
+    ],
+)
+def test_ticks_are_round_and_few(low: float, high: float, ticks: Sequence[float]) -> None:
+    found = log_ticks(low, high)
+    assert set(ticks) <= set(found)
+    assert sum(low <= tick <= high for tick in found) <= 7
+
+
+def test_names_are_a_line_apart_and_none_is_moved_down() -> None:
+    moved = apart([10.0, 10.1, 1000.0, 10.2], 100.0)
+    gap = 100**0.07
+    assert moved == pytest.approx([10, 10 * gap, 1000, 10 * gap**2])
 
 
 def test_html_is_the_same_from_python() -> None:

@@ -168,8 +168,18 @@ def test_what_is_beyond_the_tenth_row_stands_together() -> None:
     rows = [row(f"layer{i}", 1) for i in range(16)]
     *first, last = shares(profile(*rows, total=16))
     assert len(first) == 10
-    assert last.name == "6 more"
+    assert last.name == "all others"
     assert last.parts["multiplications"] == pytest.approx(6 / 16)
+
+
+def test_rows_that_were_left_out_stand_among_all_others() -> None:
+    kept = profile(row("a", 10), row("b", 20), total=100)
+    assert [(share.name, share.parts["multiplications"]) for share in shares(kept)] == [
+        ("b", 0.2),
+        ("a", 0.1),
+        ("all others", pytest.approx(0.7)),
+    ]
+    assert text(shares_view(shares(kept), 40)).splitlines()[-1] == "all others     70 %"
 
 
 def test_where_there_is_no_room_there_are_no_bars() -> None:

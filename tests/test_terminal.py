@@ -17,6 +17,7 @@ from rich.progress import Progress
 from convcost.cli import COMMANDS
 from convcost.cli.look_alikes import LOOK_ALIKES
 from convcost.cli.waiting import LeftColumn
+from convcost.workflows.profile import ProfileRequest, profile
 
 ROOT = Path(__file__).parent.parent
 NOTE = "note: nothing is rewritten: there is no convolution here\n"
@@ -70,6 +71,25 @@ def test_a_wait_says_what_is_done_and_what_is_left() -> None:
     assert re.search(r"measuring.* [0-9:]+ [0-9]+ s left", said)
 
 
+def test_drawing_is_a_wait_too(tmp_path: Path) -> None:
+    saved, shown = tmp_path / "primer.json", tmp_path / "primer.html"
+    fine("compare", "--no-measure", "--output", saved)
+    ran = in_terminal("render", str(saved), "--output", str(shown), env={"COLUMNS": "300"})
+    assert ran.code == 0
+    assert f"writing {shown}" in unstyled(ran.err)
+
+
+def test_gradients_say_what_is_left(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\nmodel = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))\n"
+    )
+    said: list[tuple[str, float | None]] = []
+    request = ProfileRequest(str(tmp_path / "net.py"), measure=False, effective_field=True)
+    profile(request, lambda doing, share: said.append((doing, share)))
+    shares = [share for doing, share in said if doing == "following gradients"]
+    assert shares == [n / 8 for n in range(8)]
+
+
 def test_what_is_left_is_told_only_once_it_can_be() -> None:
     clock = iter(range(100))
     with Progress(console=Console(quiet=True), get_time=lambda: next(clock)) as progress:
@@ -92,6 +112,14 @@ def test_quiet_leaves_data_and_errors(tmp_path: Path) -> None:
     assert (loud.err, quiet.err) == (NOTE, "")
     assert quiet.out == loud.out != ""
     assert convcost("compare", "nope.txt", "-q").err == PLAIN
+
+
+@pytest.mark.parametrize("command", [("compare",), ("profile", str(ROOT / "examples/resnet.py"))])
+def test_no_warning_of_what_counts_twice_is_shown(command: tuple[str, ...]) -> None:
+    # fvcore's mere import makes torch warn of torch.jit, from torch 2.14 on to users as well
+    env = {"PYTHONWARNINGS": "error:`torch.jit"}
+    options = ("--verify", "--no-measure") if command[0] == "profile" else ("--seconds", "0.1")
+    assert convcost(*command, *options, "-q", env=env).err == ""
 
 
 def test_quiet_shows_no_progress_in_a_terminal() -> None:

@@ -78,8 +78,7 @@ def draws(format: str, copies: Sequence[Copy]) -> bool:  # noqa: A002
 
 def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: A002
     """Writes a report to standard output and its copies, and its notices to standard error."""
-    for copy in copies:
-        write_whole(copy.file, render_file(report, copy.format))
+    text = _rendered(report, format, copies) if copies or format != "table" else ""
     for notice in report.notices:
         remark(f"note: {notice}")
     if format == "table":
@@ -87,7 +86,17 @@ def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: 
 
         print_view(TableView(report))
     else:
-        sys.stdout.write(render(report, format))
+        sys.stdout.write(text)
+
+
+def _rendered(report: Report, format: str, copies: Sequence[Copy]) -> str:  # noqa: A002
+    """What goes to standard output, after the copies are written: drawing takes seconds."""
+    with progress() as notify:
+        for copy in copies:
+            notify(f"writing {copy.file}", None)
+            write_whole(copy.file, render_file(report, copy.format))
+        notify(f"writing {format}", None)
+        return "" if format == "table" else render(report, format)
 
 
 def print_view(view: RenderableType) -> None:

@@ -46,9 +46,16 @@ def bars() -> Iterator[Callable[[str, float | None], None]]:
         def notify(doing: str, share: float | None) -> None:
             raise_again()
             total = None if share is None else 1.0
-            if shown.tasks[0].description.partition(",")[0] != doing.partition(",")[0]:
+            is_new = shown.tasks[0].description.partition(",")[0] != doing.partition(",")[0]
+            if is_new:
                 # another kind of work has another speed
                 shown.reset(task)
-            shown.update(task, description=doing, total=total, completed=min(share or 0.0, 1.0))
+            shown.update(
+                task,
+                description=doing,
+                total=total,
+                completed=min(share or 0.0, 1.0),
+                refresh=is_new,  # some of it holds the lock that drawing in another thread needs
+            )
 
         yield notify

@@ -6,7 +6,7 @@ NeurIPS 2016, section 2: the gradient of the central output, over random inputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,12 +29,14 @@ def effective_field(  # noqa: PLR0913  what a pass needs
     shape: Sequence[int],
     field: Runs | None,
     seed: int,
+    notify: Callable[[float], None],
 ) -> EffectiveField | None:
     """The gradient's size on the first input, of what the module at ``path`` gives at its centre.
 
     ``shape`` is that of the feature map, ``(batch, channels, *spatial)``; ``field`` the theoretical
-    field of its central position. None where the input isn't an image, or nothing of that shape
-    comes out of the module, or no gradient reaches the input.
+    field of its central position; ``notify`` is told the share that is done. None where the input
+    isn't an image, or nothing of that shape comes out of the module, or no gradient reaches the
+    input.
     """
     image = args[0] if args else None
     if not isinstance(image, Tensor) or not image.is_floating_point() or image.dim() < 3:
@@ -43,7 +45,8 @@ def effective_field(  # noqa: PLR0913  what a pass needs
     total = torch.zeros(image.shape[-axes:], dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
     with _kept(module, path, tuple(shape)) as kept, torch.enable_grad():
-        for _ in range(SAMPLES):
+        for number in range(SAMPLES):
+            notify(number / SAMPLES)
             sample = torch.randn(image.shape, generator=generator).to(image).requires_grad_()
             module(sample, *args[1:], **kwargs)
             if not kept or not kept[-1].requires_grad:

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from convcost.measure.second_count import quiet_fvcore
+from convcost.measure.second_count import fvcore_analysis
 
 CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER = "convolutions", "matrix products", "attention", "other"
 FAMILIES = (CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER)
@@ -53,9 +52,7 @@ def _try(count: Callable[[], SecondCount]) -> SecondCount:
 def _fvcore(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> SecondCount:
     if kwargs:
         raise ValueError("fvcore takes no keyword arguments")
-    with quiet_fvcore():
-        analysis = FlopCountAnalysis(module, tuple(args))
-        analysis.unsupported_ops_warnings(enabled=False).uncalled_modules_warnings(enabled=False)
+    with fvcore_analysis(module, args) as analysis:
         by_operator = analysis.by_operator()
         skipped = analysis.unsupported_ops()
     families = dict.fromkeys(FAMILIES, 0)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from convcost.render import cells, limits
 from convcost.render.cells import Column
 from convcost.render.charts import charts_of
-from convcost.render.check_table import heading, outcome, state
+from convcost.render.check_table import outcome, state
 from convcost.render.module_tree import SUMMED, Module, module_tree
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
@@ -63,12 +63,12 @@ def render(report: Report) -> str:
     )
     specs = {picture.key: _spec(picture) for picture in pictures}
     page: str = environment.get_template("report.html").render(
-        title=title(report) if report.kind != "check" else heading(report),
+        title=title(report),
         report=report,
         pictures=pictures,
         tables=list(_tables(report)),
         sentences=list(sentences(report)),
-        notes=[*footnotes(report), *report.notices] if report.kind != "check" else report.notices,
+        notes=list(footnotes(report)) if report.kind != "check" else [],
         specs=json.dumps(specs).replace("<", "\\u003c"),
         vega=_vega() if pictures else "",
     )
@@ -87,9 +87,11 @@ def _vega() -> str:
 
 
 def _spec(picture: Any) -> dict[str, Any]:
+    """A chart that is as wide as the page has room for."""
     spec: dict[str, Any] = picture.chart.to_dict()
     if picture.is_wide:
         spec["width"] = "container"
+        spec["params"] = [{"name": one["name"], "expr": "width"} for one in spec.get("params", ())]
     return spec
 
 
@@ -118,7 +120,7 @@ def _limits(report: Report) -> Table:
     lines = [Line([Cell(text, text, is_number=False) for text in row]) for row in texts]
     headers = ("", "limit", "expected", "found", "by how much")
     columns = [Column(header, lambda row: cells.Cell(row.name), right=False) for header in headers]
-    return Table("", columns, lines, None, is_tree=False)
+    return Table("Limits", columns, lines, None, is_tree=False)
 
 
 def _table(section: Section, tree: Sequence[Module | Row]) -> Table:

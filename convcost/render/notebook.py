@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from convcost.render.cells import Column
-from convcost.render.check_table import heading, outcome, state
+from convcost.render.check_table import outcome, state
 from convcost.render.limits import expected, found
 from convcost.render.limits import title as limit_title
 from convcost.render.notes import footnotes
@@ -21,15 +21,15 @@ def render(report: Report) -> str:
 
 
 def _parts(report: Report) -> Iterator[str]:
+    yield f"<p><strong>{escape(title(report))}</strong></p>"
+    yield from (f"<p>{escape(notice)}</p>" for notice in report.notices)
     if report.kind == "check":
-        yield f"<p><strong>{escape(heading(report))}</strong></p>"
         rows = [
             [state(x), limit_title(x), expected(x), found(x), outcome(x)] for x in report.limits
         ]
         yield _table(["", "limit", "expected", "found", "by how much"], [False] * 5, rows)
         return
     section = main_section(report)
-    yield f"<p><strong>{escape(title(report))}</strong></p>"
     totals = [section.total] if section.total else []
     rows = [_cells(section.columns, row) for row in [*section.rows, *totals]]
     headers = [column.header for column in section.columns]

@@ -36,16 +36,21 @@ class PictureView:
         shape = format_shape(picture.input)
         yield Text(f"{picture.name}, input {shape}: what one output position sees", style="bold")
         scales = _scales(picture.layers, width)
+        cells = []
         for layer, scale in zip(picture.layers, scales, strict=True):
             alike = [o for o, other in zip(picture.layers, scales, strict=True) if other == scale]
+            cells.append(_cells(layer, _canvas(layer, alike, scale, width)))
+        widest = max(_widest(drawn) for drawn in cells)
+        for layer, drawn in zip(picture.layers, cells, strict=True):
             yield ""
-            yield _layer(layer, _canvas(layer, alike, scale, width), width)
+            yield _beside(drawn, width, _width(layer, width), widest)
         yield ""
         yield from _legend(picture, scales)
         if picture.channels:
             heading = Text("Which input channels each output channel reads", style="bold")
             yield from ("", heading, "")
-            yield _beside([channel_matrix(one) for one in picture.channels], width)
+            matrices = [channel_matrix(one) for one in picture.channels]
+            yield _beside(matrices, width, _share(len(matrices), width), _widest(matrices))
 
 
 class _Canvas(NamedTuple):
@@ -56,12 +61,11 @@ class _Canvas(NamedTuple):
     width: int
 
 
-def _layer(layer: Layer, canvas: _Canvas, width: int) -> RenderableType:
-    cells = [
+def _cells(layer: Layer, canvas: _Canvas) -> list[Text]:
+    return [
         Text("\n").join([*_caption(layer, step, canvas.scale), *_drawing(step, canvas)])
         for step in layer.steps
     ]
-    return _beside(cells, width, _width(layer, width))
 
 
 def _canvas(layer: Layer, alike: Sequence[Layer], scale: Scale, width: int) -> _Canvas:
@@ -87,13 +91,12 @@ def _share(count: int, width: int) -> int:
     return (width - GAP * (beside - 1)) // beside
 
 
-def _beside(cells: Sequence[Text], width: int, each: int | None = None) -> Table:
-    """As many cells to a line as fit, all equally wide."""
-    each = each or _share(len(cells), width)
+def _beside(cells: Sequence[Text], width: int, each: int, widest: int) -> Table:
+    """As many cells of ``each`` columns to a line as fit, none wider than the ``widest`` needs."""
     beside = max(1, min(len(cells), (width + GAP) // (each + GAP)))
     table = Table.grid(padding=(0, GAP, 0, 0))
     for _ in range(beside):
-        table.add_column(width=min(each, _widest(cells)), overflow="fold")
+        table.add_column(width=min(each, widest), overflow="fold")
     for start in range(0, len(cells), beside):
         if start:
             table.add_row()

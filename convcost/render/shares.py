@@ -22,16 +22,18 @@ _STYLES = {"latency": "magenta", "multiplications": "cyan"}
 
 
 class Share(NamedTuple):
-    """A row's part of the whole, by metric."""
+    """A row's part of the whole, by metric, or that of all rows without a line of their own."""
 
     name: str
     parts: Mapping[str, float]
+    is_row: bool = True
 
 
 def shares(report: Report) -> list[Share]:
     """The rows with the largest share of the time, or of the multiplications without one.
 
-    What the other rows have together stands last, so that each metric adds up to 1.
+    What all others have together stands last, so that each metric adds up to 1; ``--top`` and
+    ``--filter`` may have taken some of them out of the report.
     """
     metrics = [key for key in _STYLES if any(_part(key, row, report) for row in report.rows)]
     if not metrics:
@@ -41,9 +43,10 @@ def shares(report: Report) -> list[Share]:
     ]
     found = [share for share in found if any(share.parts.values())]
     largest = sorted(found, key=lambda share: -share.parts[metrics[0]])[:MOST_ROWS]
-    more = len(found) - len(largest)
-    rest = {key: 1 - sum(share.parts[key] for share in largest) for key in metrics}
-    return [*largest, Share(f"{more} more", rest)] if more else largest
+    rest = {key: max(0.0, 1 - sum(share.parts[key] for share in largest)) for key in metrics}
+    if max(rest.values()) < _LEAST:
+        return largest
+    return [*largest, Share("all others", rest, is_row=False)]
 
 
 def _part(key: str, row: Row, report: Report) -> float:
@@ -68,10 +71,10 @@ def shares_view(found: Sequence[Share], width: int) -> Iterator[Text | Table]:
     table.add_column("", no_wrap=True)
     for key in metrics:
         table.add_column(Text(METRICS[key].label if key != "latency" else "time"), no_wrap=True)
-    largest = max(part for share in found[:MOST_ROWS] for part in share.parts.values())
-    for number_of, share in enumerate(found):
+    largest = max(part for share in found if share.is_row for part in share.parts.values())
+    for share in found:
         # what is left together is no row: a bar of it would dwarf them all
-        scale = longest / largest if number_of < MOST_ROWS else 0.0
+        scale = longest / largest if share.is_row else 0.0
         cells = (_cell(part, scale, _STYLES[key]) for key, part in share.parts.items())
         table.add_row(Text(share.name), *cells)
     yield Text("Where it goes", style="bold")

@@ -11,9 +11,9 @@ def render(report: Report) -> str:
     Raises:
         ConvcostError: there are none, or what draws them isn't installed.
     """
-    from convcost.render.charts import charts_of  # noqa: PLC0415  says what isn't installed
+    from convcost.render.charts import require_packages  # noqa: PLC0415  the same
 
-    charts_of(report)
+    require_packages()
     import vl_convert  # noqa: PLC0415  an extra
 
     from convcost.render.charts.export import column_of  # noqa: PLC0415  an extra

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,16 @@ UNKNOWN = (
 
 
 def effective_field_of(
-    loaded: LoadedModel, graph: Graph, costs: Costs, settings: Settings
+    loaded: LoadedModel,
+    graph: Graph,
+    costs: Costs,
+    settings: Settings,
+    notify: Callable[[float], None],
 ) -> EffectiveField | None:
-    """That of the last feature map's centre; None where it can't be known."""
+    """That of the last feature map's centre; None where it can't be known.
+
+    ``notify`` is told the share that is done.
+    """
     from convcost.measure.effective_field import effective_field  # noqa: PLC0415  torch
     from convcost.measure.models import on_its_device  # noqa: PLC0415  torch
 
@@ -34,7 +42,14 @@ def effective_field_of(
     field = _theoretical(costs.rows[index], node.shape)
     with redirect_stdout(sys.stderr):
         return effective_field(
-            placed.module, placed.args, placed.kwargs, node.module, node.shape, field, settings.seed
+            placed.module,
+            placed.args,
+            placed.kwargs,
+            node.module,
+            node.shape,
+            field,
+            settings.seed,
+            notify,
         )
 
 

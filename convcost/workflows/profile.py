@@ -116,8 +116,13 @@ def _effective(
 ) -> EffectiveField | None:
     if not request.effective_field:
         return None
-    notify("following gradients", None)
-    return effective_field_of(loaded, graph, costs, request.settings)
+    return effective_field_of(
+        loaded,
+        graph,
+        costs,
+        request.settings,
+        lambda share: notify("following gradients", share),
+    )
 
 
 def profile_loaded(

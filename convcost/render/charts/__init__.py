@@ -18,11 +18,11 @@ CHARTS = ("limits", "intervals", "promise", "roofline", "icicle", "depth", "fiel
 """In the order in which they are shown."""
 
 
-def charts_of(report: Report) -> list[Picture]:
-    """Every chart that the report has the numbers for.
+def require_packages() -> None:
+    """Does nothing where what draws is installed.
 
     Raises:
-        ConvcostError: the packages that draw aren't installed.
+        ConvcostError: it isn't.
     """
     try:
         import altair as alt  # noqa: F401, PLC0415  an extra
@@ -32,5 +32,14 @@ def charts_of(report: Report) -> list[Picture]:
             f"pictures need a package that isn't installed: {error.name}",
             "pip install 'convcost[report]'",
         ) from None
+
+
+def charts_of(report: Report) -> list[Picture]:
+    """Every chart that the report has the numbers for.
+
+    Raises:
+        ConvcostError: the packages that draw aren't installed.
+    """
+    require_packages()
     modules = (import_module(f"convcost.render.charts.{name}") for name in CHARTS)
     return [picture for module in modules for picture in module.pictures(report)]

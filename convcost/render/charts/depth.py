@@ -6,7 +6,18 @@ from collections.abc import Iterator, Sequence
 
 import altair as alt
 
-from convcost.render.charts.picture import OTHERS, Datum, Picture, chart, layered, named, sized
+from convcost.render.charts.picture import (
+    NUMBERS,
+    OTHERS,
+    Datum,
+    Picture,
+    chart,
+    layered,
+    log_axis,
+    named,
+    round_step,
+    sized,
+)
 from convcost.report import METRICS, Report, Row
 
 _KEYS = ("receptive_field", "effective_stride")
@@ -62,22 +73,47 @@ def _sizes(row: Row, key: str) -> Iterator[tuple[str, float]]:
 def _chart(data: Sequence[Datum]) -> alt.LayerChart:
     several = len({datum["variant"] for datum in data}) > 1
     group = "variant" if several else "what"
+    kinds = list(dict.fromkeys(str(datum["what"]) for datum in data))
     base = chart(data).encode(
-        x=alt.X("row:Q", title="layer, in order", scale=alt.Scale(nice=False)),
-        y=alt.Y("positions:Q", title="input positions", scale=alt.Scale(type="log")),
+        x=alt.X(
+            "row:Q",
+            title="layer, in order",
+            scale=alt.Scale(nice=False, zero=False),
+            axis=alt.Axis(
+                values=_numbers(max(int(str(datum["row"])) for datum in data)), format="d"
+            ),
+        ),
+        y=log_axis(
+            alt.Y("positions:Q", title="input positions"),
+            NUMBERS,
+            (float(str(datum["positions"])) for datum in data),
+        ),
         color=alt.Color(
             f"{group}:N",
             title=None,
-            scale=alt.Scale(range=list(OTHERS[3:] if not several else OTHERS)),
+            scale=alt.Scale(
+                domain=list(dict.fromkeys(str(datum[group]) for datum in data)),
+                range=list(OTHERS if several else OTHERS[3:]),
+            ),
             legend=alt.Legend(orient="top", columns=2),
         ),
         detail=["axis:N", "what:N", "variant:N"],
         tooltip=["name:N", "what:N", "axis:N", "positions:Q"],
     )
-    lines = base.mark_line(interpolate="step-after", strokeWidth=2)
+    lines = base.mark_line(interpolate="step", strokeWidth=2)
     if several:
-        lines = lines.encode(strokeDash=alt.StrokeDash("what:N", title=None))
-    return sized(layered(lines, base.mark_point(filled=True, size=18)))
+        dash = alt.Scale(domain=kinds, range=[[1, 0], [2, 2]])
+        legend = alt.Legend(orient="top")
+        lines = lines.encode(
+            strokeDash=alt.StrokeDash("what:N", title=None, scale=dash, legend=legend)
+        )
+    return sized(layered(lines, base.mark_point(filled=True, size=18, opacity=1)))
+
+
+def _numbers(count: int) -> list[int]:
+    """About ten of the layers' numbers."""
+    step = max(1, int(round_step(count, 10)))
+    return list(range(step, count + 1, step))
 
 
 def _describe(rows: Sequence[Row], data: Sequence[Datum]) -> str:

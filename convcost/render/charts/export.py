@@ -9,6 +9,7 @@ import altair as alt
 
 from convcost.errors import ConvcostError
 from convcost.render.charts import charts_of
+from convcost.render.charts.picture import HEAT
 from convcost.render.sections import title
 from convcost.report import Report
 
@@ -25,8 +26,20 @@ def column_of(report: Report) -> str:
             "there is nothing in this report to draw",
             "a profile or a comparison has pictures, most of them where it was measured",
         )
-    charts = [picture.chart.properties(title=picture.title) for picture in pictures]
-    whole: Any = alt.vconcat(*charts, title=alt.TitleParams(title(report), anchor="start"))
+    charts = [
+        picture.chart.properties(
+            title=alt.TitleParams(picture.title, anchor="start", frame="group")
+        )
+        for picture in pictures
+    ]
+    whole: Any = alt.vconcat(
+        *charts, title=alt.TitleParams(title(report), anchor="start", frame="group")
+    )
     whole = whole.resolve_scale(color="independent", x="independent", y="independent")
-    styled = whole.configure_view(stroke=None).configure(background="white", padding=16)
+    styled = whole.configure(
+        background="white",
+        padding=16,
+        view=alt.ViewConfig(stroke=None),
+        range=alt.RangeConfig(heatmap=HEAT),
+    )
     return json.dumps(styled.to_dict())

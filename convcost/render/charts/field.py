@@ -13,6 +13,8 @@ from convcost.units import format_percent
 _CELLS = 48
 """Of a wide field's map, along each axis."""
 _SIDE = 280
+_LAP = 0.2
+"""Of a cell, what it is drawn wider than it is."""
 _LINE: Runs = ((0, 1),)
 """The axis that a field along a line hasn't got."""
 Box = tuple[Runs, Runs]
@@ -56,7 +58,7 @@ def _density(index: int, seen: Seen, boxes: Sequence[Box], reach: int, report: R
         f"Receptive field{name}",
         f"One output of the last feature map spans {height}×{width} input positions and sees "
         f"{format_percent(share, 3)} of them{'.' if share == 1 else '; the others are holes.'}",
-        _map(cells, reach, "share that is seen", alt.Scale(domain=[0, 1], scheme="tealblues")),
+        _map(cells, reach),
         is_wide=False,
     )
 
@@ -112,25 +114,42 @@ def _count(axes: Sequence[Runs], left: int, right: int) -> int:
     return seen
 
 
-def _map(cells: Sequence[Datum], reach: int, title: str, scale: alt.Scale) -> alt.LayerChart:
+def _map(cells: Sequence[Datum], reach: int) -> alt.LayerChart:
+    """In the colours that a page or an image has for heat maps, so that holes are as dark as it."""
+    scale = alt.Scale(domain=[0, 1])
     domain = alt.Scale(domain=[-reach / 2, reach / 2], nice=False, zero=False)
     rects = (
-        chart(cells)
+        chart(list(_lapped(cells)))
         .mark_rect()
         .encode(
             x=alt.X("x:Q", title="input position, from the middle", scale=domain),
             x2="x2:Q",
             y=alt.Y("y:Q", title=None, scale=domain.copy(deep=True)),
             y2="y2:Q",
-            color=alt.Color("share:Q", title=title, scale=scale, legend=_legend()),
+            color=alt.Color("share:Q", title="share that is seen", scale=scale, legend=_legend()),
             tooltip=[alt.Tooltip("share:Q", format=".1%")],
         )
     )
     return layered(rects).properties(width=_SIDE, height=_SIDE)
 
 
+def _lapped(cells: Sequence[Datum]) -> Iterator[Datum]:
+    """Each laps over the next, which is drawn upon it: the page would show between them."""
+    ends = {key: max(float(str(cell[key])) for cell in cells) for key in ("x2", "y2")}
+    for cell in cells:
+        left, right, top, bottom = (float(str(cell[key])) for key in ("x", "x2", "y", "y2"))
+        wide = {"x2": right + _LAP * (right - left), "y2": bottom + _LAP * (bottom - top)}
+        yield {**cell, **{key: min(end, ends[key]) for key, end in wide.items()}}
+
+
 def _legend() -> alt.Legend:
-    return alt.Legend(orient="bottom", direction="horizontal", format="%", gradientLength=200)
+    return alt.Legend(
+        orient="bottom",
+        direction="horizontal",
+        format="%",
+        gradientLength=200,
+        values=[0, 0.5, 1],
+    )
 
 
 def _effective(field: EffectiveField) -> Picture:
@@ -143,8 +162,9 @@ def _effective(field: EffectiveField) -> Picture:
         f"gradient's size, the mean of {field.samples} random inputs. {format_percent(half)} of "
         "the cells hold half of it."
     )
+    scale = alt.Scale(domain=[0, 1], scheme="viridis")
     rects = (
-        chart(cells)
+        chart(list(_lapped(cells)))
         .mark_rect()
         .encode(
             x=alt.X("x:Q", title="input position", scale=alt.Scale(nice=False)),
@@ -152,10 +172,7 @@ def _effective(field: EffectiveField) -> Picture:
             y=alt.Y("y:Q", title=None, scale=alt.Scale(nice=False, reverse=True)),
             y2="y2:Q",
             color=alt.Color(
-                "relative:Q",
-                title="share of the largest",
-                scale=alt.Scale(domain=[0, 1], scheme="viridis"),
-                legend=_legend(),
+                "relative:Q", title="share of the largest", scale=scale, legend=_legend()
             ),
             tooltip=[alt.Tooltip("share:Q", format=".2%", title="share of the whole")],
         )

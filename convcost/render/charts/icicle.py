@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import altair as alt
 
 from convcost.render.cells import format_value
-from convcost.render.charts.picture import Datum, Picture, chart, layered, sized
+from convcost.render.charts.picture import ROOM, WIDTH, Datum, Picture, chart, layered, sized
 from convcost.render.module_tree import Module, module_tree
 from convcost.report import METRICS, Report, Row, Value
 from convcost.units import format_percent
@@ -102,15 +102,13 @@ def _chart(data: Sequence[Datum], key: str) -> alt.LayerChart:
         .encode(
             x="middle:Q",
             y="line:Q",
-            text="short:N",
-            opacity=alt.condition(
-                "(datum.x2 - datum.x) * {width} > 7 * length(datum.short) + 6".replace(
-                    "{width}", "width"
-                ),
-                alt.value(1),
-                alt.value(0),
+            text=alt.condition(
+                f"(datum.x2 - datum.x) * {ROOM} > 7 * length(datum.short) + 6",
+                "short:N",
+                alt.value(""),
             ),
         )
+        .add_params(alt.param(name=ROOM, value=WIDTH))
     )
     return sized(layered(bars, labels), _BAR * levels)
 
@@ -118,6 +116,8 @@ def _chart(data: Sequence[Datum], key: str) -> alt.LayerChart:
 def _describe(tree: Module, key: str, whole: float) -> str:
     largest = sorted(tree.children, key=lambda part: _size(part, key), reverse=True)[:3]
     told = ", ".join(
-        f"{_name(part)} {format_percent(_size(part, key) / whole)}" for part in largest
+        f"{_name(part)} {format_percent(_size(part, key) / whole)}"
+        for part in largest
+        if _size(part, key)
     )
     return f"Outer modules above, those inside them below; widths are shares. The largest: {told}."

@@ -8,7 +8,16 @@ from typing import Any
 import altair as alt
 
 from convcost.render.cells import format_value
-from convcost.render.charts.picture import GREY, SECONDS, Datum, Picture, chart, layered, sized
+from convcost.render.charts.picture import (
+    GREY,
+    SECONDS,
+    Datum,
+    Picture,
+    chart,
+    layered,
+    log_axis,
+    sized,
+)
 from convcost.report import METRICS, Report, Row, number
 from convcost.units import format_factor
 
@@ -57,22 +66,30 @@ def _datum(row: Row, key: str) -> Datum:
 
 
 def _interval(data: Sequence[Datum], x: alt.X, colour: Any) -> alt.LayerChart:
-    names = list(dict.fromkeys(str(datum["name"]) for datum in data))
-    base = chart(data).encode(y=alt.Y("name:N", title=None, sort=names), color=colour)
+    base = chart(data).encode(y=_names(data))
     return layered(
-        base.mark_rule(strokeWidth=6, opacity=0.45, strokeCap="round").encode(x=x, x2="high:Q"),
+        base.mark_rule(strokeWidth=6, opacity=0.45, strokeCap="round").encode(
+            x=x, x2="high:Q", color=colour
+        ),
         base.mark_point(filled=True, size=90, opacity=1).encode(
-            x="value:Q", tooltip=["name:N", alt.Tooltip("told:N", title="median"), "verdict:N"]
+            x="value:Q",
+            color=colour,
+            tooltip=["name:N", alt.Tooltip("told:N", title="median"), "verdict:N"],
         ),
         base.mark_text(dy=-13).encode(x="value:Q", text="told:N"),
     )
 
 
+def _names(data: Sequence[Datum]) -> alt.Y:
+    """In the report's order: layers that share an axis must all say the same of it."""
+    return alt.Y("name:N", title=None, sort=[str(datum["name"]) for datum in data])
+
+
 def _latencies(rows: Sequence[Row]) -> Picture:
     data = [_datum(row, "latency") for row in rows]
     title = f"{METRICS['latency'].label} (median and interval)"
-    axis = alt.Axis(labelExpr=SECONDS, tickCount=6)
-    x = alt.X("low:Q", title=title, axis=axis, scale=alt.Scale(zero=False, padding=30))
+    axis = alt.Axis(labelExpr=SECONDS, tickCount=5)
+    x = alt.X("low:Q", title=title, axis=axis, scale=alt.Scale(domain=_around(data), nice=False))
     told = "; ".join(
         f"{datum['name']}: {_told(row, 'latency')}" for datum, row in zip(data, rows, strict=True)
     )
@@ -82,6 +99,14 @@ def _latencies(rows: Sequence[Row]) -> Picture:
         f"The median of each variant with its interval. {told}.",
         sized(_interval(data, x, alt.value("#0072b2")), _ROW * len(data) + 20),
     )
+
+
+def _around(data: Sequence[Datum]) -> list[float]:
+    """The axis of all intervals, with room for the numbers at its ends."""
+    low = min(float(str(datum["low"])) for datum in data)
+    high = max(float(str(datum["high"])) for datum in data)
+    more = 0.1 * (high - low or high)
+    return [max(0.0, low - more), high + more]
 
 
 def _told(row: Row, key: str) -> str:
@@ -100,20 +125,19 @@ def _ratios(rows: Sequence[Row]) -> Picture:
         for row in rows
         if _is_known(row, "multiplications_ratio")
     ]
-    axis = alt.Axis(labelExpr="format(datum.value, '~r') + '×'", tickCount=6)
-    scale = alt.Scale(type="log", nice=False, padding=40)
-    x = alt.X(
-        "low:Q",
-        title="time over that of the reference (◇: multiplications)",
-        axis=axis,
-        scale=scale,
+    ends = [float(str(datum[key])) for datum in data for key in ("low", "high")]
+    x = log_axis(
+        alt.X("low:Q", title="time over that of the reference (diamonds: multiplications)"),
+        "format(datum.value, '~r') + '×'",
+        [1, *ends, *(float(str(datum["value"])) for datum in paper)],
+        padding=40,
     )
     verdicts = [verdict for verdict in _VERDICTS if any(d["verdict"] == verdict for d in data)]
     colour = alt.Color(
         "verdict:N",
         title=METRICS["verdict"].label,
         scale=alt.Scale(domain=verdicts, range=[_VERDICTS[v] for v in verdicts]),
-        legend=alt.Legend(orient="top"),
+        legend=alt.Legend(orient="top", symbolOpacity=1),
     )
     one = chart([{"one": 1}]).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="one:Q")
     diamonds = (
@@ -121,7 +145,7 @@ def _ratios(rows: Sequence[Row]) -> Picture:
         .mark_point(shape="diamond", size=120, color=GREY, strokeWidth=2)
         .encode(
             x="value:Q",
-            y=alt.Y("name:N", title=None),
+            y=_names(data),
             tooltip=["name:N", alt.Tooltip("value:Q", title="on paper")],
         )
     )

@@ -7,7 +7,15 @@ from math import isfinite
 
 import altair as alt
 
-from convcost.render.charts.picture import GREY, Datum, Picture, chart, layered, named, sized
+from convcost.render.charts.picture import (
+    GREY,
+    Datum,
+    Picture,
+    chart,
+    layered,
+    log_axis,
+    sized,
+)
 from convcost.render.check_table import heading, state
 from convcost.render.limits import expected, found, size, title
 from convcost.report import Limit, Report
@@ -20,7 +28,7 @@ _STATES = {
     "new": "#56b4e9",
     "skipped": GREY,
 }
-_ROW = 24
+_ROW = 34
 
 
 def pictures(report: Report) -> Iterator[Picture]:
@@ -30,12 +38,11 @@ def pictures(report: Report) -> Iterator[Picture]:
         return
     order = sorted(limits, key=lambda limit: list(_STATES).index(state(limit)))
     broken = [limit for limit in report.limits if limit.outcome == "broken"]
-    names = f": {'; '.join(map(title, broken))}" if broken else ""
+    names = f" Broken: {'; '.join(map(title, broken))}." if broken else ""
     yield Picture(
         "limits",
         "What broke" if broken else "How close the limits are",
-        f"{heading(report)}. {named(len(broken), 'limit')} broken{names}. Each bar goes from "
-        "100 %, the limit, to what was found.",
+        f"{heading(report)}.{names} Each bar goes from 100 %, the limit, to what was found.",
         _chart([_datum(limit) for limit in order]),
     )
 
@@ -50,13 +57,14 @@ def _used(limit: Limit) -> float | None:
             return None
         allowed = size(limit.base, limit.bound) * (1 + limit.expected)
     mine = size(limit.found, limit.bound)
-    return mine / allowed if allowed > 0 and isfinite(allowed) and isfinite(mine) else None
+    used = mine / allowed if allowed > 0 else 0
+    return used if used > 0 and isfinite(used) else None
 
 
 def _datum(limit: Limit) -> Datum:
     return {
         "name": title(limit),
-        "limit": f"{title(limit)} {expected(limit)}",
+        "limit": f"{title(limit)}\n{expected(limit)}",
         "used": _used(limit),
         "state": state(limit),
         "expected": expected(limit),
@@ -66,14 +74,12 @@ def _datum(limit: Limit) -> Datum:
 
 def _chart(data: Sequence[Datum]) -> alt.LayerChart:
     states = [name for name in _STATES if any(datum["state"] == name for datum in data)]
-    x = alt.X(
-        "used:Q",
-        title="found, of the limit",
-        axis=alt.Axis(format="%"),
-        scale=alt.Scale(zero=False, padding=20),
-    )
+    used = (float(str(datum["used"])) for datum in data)
+    share = "format(datum.value * 100, ',~r') + ' %'"
+    x = log_axis(alt.X("used:Q", title="found, of the limit"), share, [1, *used], padding=20)
+    lines = alt.Axis(labelExpr="split(datum.label, '\\n')")
     base = chart(data).encode(
-        y=alt.Y("limit:N", title=None, sort=[str(datum["limit"]) for datum in data]),
+        y=alt.Y("limit:N", title=None, axis=lines, sort=[str(datum["limit"]) for datum in data]),
         color=alt.Color(
             "state:N",
             title=None,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import sqrt
 from typing import Any
 
 import altair as alt
 
 from convcost.render.cells import format_value
+from convcost.render.charts.names import names
 from convcost.render.charts.picture import (
     BOUNDS,
     COUNTS,
@@ -25,8 +27,6 @@ from convcost.render.charts.picture import (
 )
 from convcost.report import METRICS, Report, Row, Value, number
 
-_NAMED_POINTS = 3
-
 
 def pictures(report: Report) -> Iterator[Picture]:
     """One point for each row that multiplies and was timed."""
@@ -37,9 +37,8 @@ def pictures(report: Report) -> Iterator[Picture]:
     promised = number(whole["latency"]) / number(whole["multiplications"])
     key = _colour_key(report, rows)
     data = [_datum(row, report, key) for row in rows]
-    by_time = sorted(rows, key=lambda row: number(row.values["latency"]), reverse=True)
-    shown = rows if report.kind == "compare" else by_time[:_NAMED_POINTS]
-    labels = [_datum(row, report, key) for row in shown]
+    slowest = max(data, key=lambda datum: float(str(datum["latency"])))
+    labels = data if report.kind == "compare" else [slowest]
     yield Picture(
         "promise",
         "Multiplications against latency",
@@ -82,9 +81,15 @@ def _datum(row: Row, report: Report, key: str) -> Datum:
 def _chart(
     data: Sequence[Datum], labels: Sequence[Datum], promised: float, key: str
 ) -> alt.LayerChart:
-    x = log_axis("multiplications", METRICS["multiplications"].label, COUNTS, alt.X)
-    y = log_axis("latency", METRICS["latency"].label, SECONDS, alt.Y)
-    groups = list(dict.fromkeys(str(datum["group"]) for datum in data))
+    ends = [pick(float(str(d["multiplications"])) for d in data) for pick in (min, max)]
+    middle = sqrt(ends[0] * ends[1])
+    paper = [{"multiplications": at, "latency": at * promised} for at in (ends[0], middle, ends[1])]
+    times = [float(str(datum[key])) for datum in data for key in ("low", "high")]
+    times += [float(str(datum["latency"])) for datum in paper]
+    x = log_axis(_axis(alt.X, "multiplications"), COUNTS, ends)
+    y = log_axis(_axis(alt.Y, "latency"), SECONDS, times)
+    found = dict.fromkeys(str(datum["group"]) for datum in data)
+    groups = [bound for bound in BOUNDS if bound in found] + [g for g in found if g not in BOUNDS]
     colours = [BOUNDS.get(group, OTHERS[i % len(OTHERS)]) for i, group in enumerate(groups)]
     title = METRICS[key].label if key in METRICS else key
     colour: Any = alt.Color(
@@ -93,20 +98,16 @@ def _chart(
         scale=alt.Scale(domain=groups, range=colours),
         legend=alt.Legend(orient="top", columns=3),
     )
-    ends = [min(float(str(d["multiplications"])) for d in data)]
-    ends.append(max(float(str(d["multiplications"])) for d in data))
-    line = chart(
-        [{"multiplications": end, "latency": end * promised, "name": PAPER} for end in ends]
-    )
+    line = chart(paper)
     points = chart(data)
     return sized(
         layered(
             line.mark_line(strokeDash=[6, 4], color=GREY).encode(x=x, y=y),
-            line.transform_filter(alt.datum.multiplications == ends[1])
+            chart(paper[1:2])
             .mark_text(align="right", dx=-8, dy=-6, color=GREY, fontStyle="italic")
-            .encode(x=x, y=y, text="name:N"),
+            .encode(x=x, y=y, text=alt.value(PAPER)),
             points.mark_rule(strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q", color=colour),
-            points.mark_point(filled=True, size=70, opacity=0.85).encode(
+            points.mark_point(filled=True, size=70, opacity=1).encode(
                 x=x,
                 y=y,
                 color=colour,
@@ -117,11 +118,13 @@ def _chart(
                     alt.Tooltip("timed:N", title=METRICS["latency"].label),
                 ],
             ),
-            chart(labels)
-            .mark_text(align="left", dx=8, dy=-8, limit=180)
-            .encode(x=x, y=y, text="name:N"),
+            names(labels, [*paper, *data], x, y),
         )
     )
+
+
+def _axis(channel: Any, key: str) -> Any:
+    return channel(f"{key}:Q", title=METRICS[key].label)
 
 
 def _describe(rows: Sequence[Row], report: Report, promised: float) -> str:

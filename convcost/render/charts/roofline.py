@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import altair as alt
 
+from convcost.render.charts.names import names
 from convcost.render.charts.picture import (
     BOUNDS,
     COUNTS,
     GREY,
+    NUMBERS,
     Datum,
     Picture,
     chart,
@@ -20,7 +22,7 @@ from convcost.render.charts.picture import (
     sized,
 )
 from convcost.report import METRICS, Report, Row, number
-from convcost.units import format_bytes, format_count
+from convcost.units import format_count
 
 _NEEDED = ("latency", "multiplications", "arithmetic_intensity", "bound")
 
@@ -66,8 +68,6 @@ def _rate(row: Row, work: str, seconds: str) -> float:
 
 
 def _chart(rows: Sequence[Row], ceilings: Ceilings, report: Report) -> alt.LayerChart:
-    x = log_axis("intensity", METRICS["arithmetic_intensity"].label, COUNTS, alt.X)
-    y = log_axis("rate", "multiplications per second", COUNTS, alt.Y)
     points = [_datum(row, report) for row in rows]
     intensities = [number(row.values["arithmetic_intensity"]) for row in rows]
     corners = sorted((min(intensities) / 2, ceilings.ridge, max(*intensities, ceilings.ridge) * 2))
@@ -78,11 +78,19 @@ def _chart(rows: Sequence[Row], ceilings: Ceilings, report: Report) -> alt.Layer
         }
         for at in corners
     ]
+    both = [*roof, *points]
+    across, up = ([float(str(datum[key])) for datum in both] for key in ("intensity", "rate"))
+    title = METRICS["arithmetic_intensity"].label
+    x = log_axis(alt.X("intensity:Q", title=title), NUMBERS, across)
+    y = log_axis(alt.Y("rate:Q", title="multiplications per second"), COUNTS, up)
     return sized(
         layered(
             chart(roof).mark_line(color=GREY, strokeWidth=2).encode(x=x, y=y),
+            chart(roof[-1:])
+            .mark_text(align="right", dy=-8, color=GREY, fontStyle="italic")
+            .encode(x=x, y=y, text=alt.value("what this machine does at best")),
             chart(points)
-            .mark_point(filled=True, size=70, opacity=0.85)
+            .mark_point(filled=True, size=70, opacity=1)
             .encode(
                 x=x,
                 y=y,
@@ -94,6 +102,7 @@ def _chart(rows: Sequence[Row], ceilings: Ceilings, report: Report) -> alt.Layer
                 ),
                 tooltip=["name:N", "bound:N", alt.Tooltip("intensity:Q", format=".3~g")],
             ),
+            *([names(points, both, x, y)] if report.kind == "compare" else []),
         )
     )
 
@@ -108,12 +117,11 @@ def _datum(row: Row, report: Report) -> Datum:
 
 
 def _describe(rows: Sequence[Row], ceilings: Ceilings) -> str:
-    counts = [
-        f"{sum(row.values['bound'].value == bound for row in rows)} by {bound}" for bound in BOUNDS
-    ]
+    counts = {bound: sum(row.values["bound"].value == bound for row in rows) for bound in BOUNDS}
+    told = ", ".join(f"{count} by {bound}" for bound, count in counts.items() if count)
     return (
-        f"The line is the most that this machine does: {format_bytes(ceilings.byte_count)} moved "
+        f"The line is the most that this machine does: {format_count(ceilings.byte_count)}B moved "
         f"and {format_count(ceilings.multiplications)} multiplications a second; from "
-        f"{ceilings.ridge:.3g} FLOP per byte on arithmetic is the limit. Of "
-        f"{named(len(rows), 'row')} {', '.join(counts)} are bound."
+        f"{ceilings.ridge:.3g} FLOP per byte on arithmetic is the limit. What bounds the "
+        f"{named(len(rows), 'row')}: {told}."
     )

@@ -6,6 +6,8 @@ for (const section of document.querySelectorAll("section.table")) {
   const folded = new Set();
   const filter = section.querySelector(".filter");
   const inOrder = section.querySelector(".by-module");
+  const foldAll = section.querySelector(".fold-all");
+  const openAll = section.querySelector(".open-all");
   let flat = false;
 
   const update = () => {
@@ -21,6 +23,8 @@ for (const section of document.querySelectorAll("section.table")) {
       if (button) button.setAttribute("aria-expanded", String(!folded.has(row.dataset.module)));
       row.cells[0].style.setProperty("--depth", flat || wanted ? 0 : parents.get(row).length);
     }
+    if (inOrder) inOrder.hidden = !flat;
+    for (const button of [foldAll, openAll]) if (button) button.hidden = flat || wanted !== "";
     const total = rows.filter((row) => !("module" in row.dataset)).length;
     const count = section.querySelector(".count");
     if (count) count.textContent = shown === total ? `${total} rows` : `${shown} of ${total} rows`;
@@ -56,7 +60,6 @@ for (const section of document.querySelectorAll("section.table")) {
       head.setAttribute("aria-sort", next);
       const sign = next === "ascending" ? 1 : -1;
       flat = true;
-      if (inOrder) inOrder.hidden = false;
       const keyed = rows.map((row) => [key(row, column), row]);
       keyed.sort((a, b) => {
         const known = [a, b].map(([value]) => value !== "" && value !== "?");
@@ -76,17 +79,16 @@ for (const section of document.querySelectorAll("section.table")) {
     if (!folded.delete(path)) folded.add(path);
     update();
   });
-  section.querySelector(".fold-all")?.addEventListener("click", () => {
+  foldAll?.addEventListener("click", () => {
     rows.forEach((row) => "module" in row.dataset && folded.add(row.dataset.module));
     update();
   });
-  section.querySelector(".open-all")?.addEventListener("click", () => {
+  openAll?.addEventListener("click", () => {
     folded.clear();
     update();
   });
   inOrder?.addEventListener("click", () => {
     flat = false;
-    inOrder.hidden = true;
     heads.forEach((head) => head.setAttribute("aria-sort", "none"));
     place([...rows].sort((a, b) => a.dataset.at - b.dataset.at));
     update();
@@ -99,21 +101,24 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const drawn = new Map();
 
 async function draw(place) {
-  const text = dark.matches ? "#e4e6ea" : "#1c1e21";
-  const line = dark.matches ? "#363c45" : "#e3e6ea";
+  const text = "currentColor";
   const config = {
     background: null,
     view: { stroke: null },
     text: { fill: text, fontSize: 11 },
-    axis: { labelColor: text, titleColor: text, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: 500 },
+    axis: { labelColor: text, titleColor: text, titleFontWeight: 500 },
     legend: { labelColor: text, titleColor: text, titleFontWeight: 500 },
     title: { color: text },
+    range: { heatmap: dark.matches ? ["#26303a", "#7cbcf2"] : ["#dfe7ee", "#0b4f86"] },
   };
   drawn.get(place)?.finalize();
+  drawn.set(place, undefined);
   const result = await vegaEmbed(place, structuredClone(specs[place.id]), {
     actions: false, renderer: "svg", config, ast: false,
   });
   drawn.set(place, result);
+  place.setAttribute("role", "img"); // its words are below it; Vega would read every tick out
+  place.removeAttribute("aria-roledescription");
 }
 
 const places = Object.keys(specs).map((id) => document.getElementById(id));
@@ -126,5 +131,11 @@ const near = new IntersectionObserver((entries) => {
 }, { rootMargin: "600px" });
 places.forEach((place) => near.observe(place));
 const drawAll = () => Promise.all(places.filter((place) => !drawn.has(place)).map(draw));
+const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, 200));
+const drawNext = async () => {
+  const next = places.find((place) => !drawn.has(place));
+  if (next) await draw(next).then(() => idle(drawNext));
+};
+idle(drawNext);
 addEventListener("beforeprint", drawAll);
 dark.addEventListener("change", () => [...drawn.keys()].forEach(draw));
