@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -111,6 +113,30 @@ def test_a_file_that_is_no_text_of_a_spec_is_refused(
 )
 def test_yaml_that_cannot_be_read_is_refused(text: str, message: str, tmp_path: Path) -> None:
     assert message in told(tmp_path, text, timeout=5)
+
+
+WITHOUT_LIBYAML = "import sys; sys.modules['yaml._yaml'] = None; import convcost.cli as c; c.main()"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + LAYERS,
+        HEAD + HEAD + LAYERS,
+        HEAD + "layers: !!python/name:os.system\n",
+        HEAD + f"layers: {'[' * 2_000}{']' * 2_000}\n",
+        HEAD + "name: &a 'aä: 1e6'\n" + "layers: [{name: *a, conv: {out_channels: 1e1, "
+        "kernel_size: 0x3, stride: 0o1, bias: TRUE, padding: null, groups: 'off'}}]\n",
+    ],
+)
+def test_a_pyyaml_without_libyaml_reads_the_same(text: str, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")
+    arguments = ("compare", "spec.yaml", "--no-measure", "--format", "json")
+    command = (sys.executable, "-c", WITHOUT_LIBYAML, *arguments)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=60)
+    usual = convcost(*arguments, folder=tmp_path)
+    assert (ran.returncode, ran.stdout.decode()) == (usual.code, usual.out)
+    assert ran.stderr.decode() == usual.err
 
 
 @pytest.mark.parametrize(
@@ -463,7 +489,8 @@ def test_ctrl_c_while_measuring_shows_what_was_measured(tmp_path: Path) -> None:
     assert all(row["values"]["latency"]["value"] > 0 for row in found["rows"])
     assert "interrupted: only what was measured before is shown" in ran.err
     assert_no_fault(ran)
-    assert "inconclusive" in fine_with_note("render", "saved.json", folder=tmp_path)
+    shown = fine_with_note("render", "saved.json", folder=tmp_path)
+    assert f"; {found['environment']['rounds']} rounds with warm caches" in shown
 
 
 def fine_with_note(*arguments: str, folder: Path) -> str:

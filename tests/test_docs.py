@@ -69,4 +69,4 @@ def test_the_readmes_commands_run(folder_has: str, tmp_path: Path) -> None:
             command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
         )  # the README's lines, as a shell reads them
         assert result.returncode == 0, (line, result.stderr)
-        assert result.stdout
+        assert result.stdout or line.startswith("convcost init")  # its data is a file

@@ -67,8 +67,7 @@ def load_yaml(path: str) -> YamlFile:
 
 def _parse(path: str, text: str) -> YamlFile:
     try:
-        node = yaml.compose(text, Loader=Loader)
-        return _Plain(path).file(node)
+        return _Plain(path).file(Loader(text).get_single_node())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else path

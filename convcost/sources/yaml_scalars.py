@@ -5,12 +5,28 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import yaml
+from yaml.composer import Composer
+from yaml.resolver import BaseResolver
+
+try:
+    from yaml._yaml import CParser as Parser
+except ImportError:  # a PyYAML that was built without libyaml
+    from convcost.sources.yaml_parser import Parser  # type: ignore[assignment] # alike
 
 
-class Loader(yaml.SafeLoader):
-    """Resolves plain scalars by the core schema of YAML 1.2.2, section 10.3.2."""
+class Loader(Composer, Parser, BaseResolver):
+    """Resolves plain scalars by the core schema of YAML 1.2.2, section 10.3.2, and makes nodes.
+
+    libyaml parses, a quarter of the time; nodes are made in Python, for libyaml's own composer
+    crashes on deep nesting.
+    """
 
     yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own name and form of a class table
+
+    def __init__(self, text: str) -> None:
+        Parser.__init__(self, text)
+        Composer.__init__(self)
+        BaseResolver.__init__(self)
 
 
 class Scalar(NamedTuple):
