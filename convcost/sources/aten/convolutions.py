@@ -35,7 +35,7 @@ def _conv(
 
 
 def _pads(padding: IntOrInts | str, kernel: Shape, dilation: Shape, stride: Shape) -> Padding:
-    if type(padding) is not str:
+    if not isinstance(padding, str):
         return both_sides(padding, len(kernel))
     if padding != "same":
         return ((0, 0),) * len(kernel)
