@@ -162,14 +162,5 @@ def test_rendering_a_saved_report_never_loads_torch(tmp_path: Path) -> None:
     assert saved.exists()
 
 
-NO_METADATA = "assert 'importlib.metadata' not in sys.modules"
-
-
-def test_a_start_looks_for_no_plugins() -> None:
-    result = run(f"main(['compare', '--no-measure'])\n{NO_METADATA}")
-    assert result.returncode == 0, result.stderr
-    assert run(f"import importlib.metadata\n{NO_METADATA}").returncode == 1
-
-
 def test_the_test_of_torch_free_paths_can_fail() -> None:
     assert run("import torch").returncode == 1

@@ -11,6 +11,8 @@ from functools import wraps
 from importlib import import_module
 from typing import Annotated
 
+# no plugin of ours exists, and looking for others costs a tenth of a start
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 # a start makes some 100,000 objects that stay: collecting among them finds nothing
 gc.set_threshold(100_000, 50, 100)
 
@@ -18,7 +20,6 @@ import typer
 
 from convcost.cli.interrupts import was_interrupted, watch
 from convcost.cli.options import Quiet
-from convcost.cli.plugins import leave_plugins_out
 from convcost.cli.standard_output import abandon_output, open_streams
 from convcost.cli.streams import be_quiet, print_error
 from convcost.errors import ConvcostError
@@ -109,7 +110,6 @@ def main() -> None:
 def run() -> int:
     """Runs the command line; every way to end becomes an exit code here."""
     watch()
-    leave_plugins_out()
     _forget_senseless_width()
     code = _run()
     if code == STOPPED:
