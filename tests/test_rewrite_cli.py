@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -85,6 +86,73 @@ def test_a_measured_comparison_proves_the_dense_model_and_is_read_back(folder: P
     shown = " ".join(fine("render", "saved.json", folder=folder).split())
     assert "a response at all of the input's positions, before at 1/16" in shown
     assert "receptive field 7×7 as before" in shown
+
+
+POOLS = """
+import torch
+from torch import nn
+model = nn.Sequential(
+    nn.AvgPool2d(3, stride=2, ceil_mode=True), nn.Conv2d(8, 8, 3, padding="same"),
+)
+example_inputs = torch.zeros(1, 8, 12, 12)
+"""
+NAMED = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3)
+    def forward(self, *, image):
+        return self.conv(image)
+model = Net()
+example_inputs = {"image": torch.zeros(1, 8, 12, 12)}
+"""
+
+
+def measured_quickly(source: str, folder: Path) -> tuple[str, dict[str, Any]]:
+    """The table, in one line, and each variant's second count."""
+    files = ("-o", "saved.json", "--variant", "dense:output_stride=1", "--variant", "separable")
+    chosen = files if source != "named.py" else (*files[:2], *files[4:])
+    out = fine("compare", source, "--seconds", "0.2", *chosen, folder=folder)
+    saved = json.loads((folder / "saved.json").read_text())
+    counts = {
+        row["variant"]: {
+            "ours": row["values"]["multiplications"]["value"],
+            **row["values"]["fvcore_multiplications"],
+        }
+        for row in saved["rows"]
+    }
+    assert saved["findings"] == []
+    return " ".join(out.split()), counts
+
+
+def test_what_runs_is_counted_again_by_fvcore(folder: Path) -> None:
+    out, counts = measured_quickly("model.py", folder)
+    assert all(count["value"] == count["ours"] for count in counts.values())
+    assert "✓ fvcore counts the same" in out
+
+
+def test_fvcores_other_count_has_its_reason(folder: Path) -> None:
+    (folder / "pools.py").write_text(POOLS)
+    out, counts = measured_quickly("pools.py", folder)
+    assert counts["standard"]["value"] == 0
+    assert counts["standard"]["reason"] == "fvcore counts 0 for string padding"
+    # 9 taps of 8 channels at 12×12 positions, and of 1 channel for the divisor
+    dense = counts["dense:output_stride=1"]
+    assert dense["value"] - dense["ours"] == 9 * (8 + 1) * 12 * 12
+    assert dense["reason"] == "fvcore counts average pools that run as convolutions"
+    assert "≠ standard: fvcore counts 0 for string padding" in out
+
+
+def test_what_fvcore_can_t_count_has_no_mark(folder: Path) -> None:
+    (folder / "named.py").write_text(NAMED)
+    out, counts = measured_quickly("named.py", folder)
+    reason = "fvcore didn't count: ValueError: fvcore takes no keyword arguments"
+    assert [count["reason"] for count in counts.values()] == [reason, reason]
+    assert [count["status"] for count in counts.values()] == ["unavailable", "unavailable"]
+    assert f"standard, separable: {reason}" in out
+    assert "≠" not in out
 
 
 def test_a_rewrite_prints_its_proof_and_writes_a_program_for_any_batch(folder: Path) -> None:

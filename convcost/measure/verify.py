@@ -42,6 +42,12 @@ def second_counts(
         }
 
 
+def fvcore_count(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> SecondCount:
+    """What fvcore counts for one pass on data; why not, where it fails."""
+    with torch.no_grad(), _slow_attention():
+        return _try(lambda: _fvcore(module, args, kwargs))
+
+
 def _try(count: Callable[[], SecondCount]) -> SecondCount:
     try:
         return count()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from convcost.render.cells import mark
-from convcost.report import METRICS, Report, number
+from convcost.report import METRICS, Report, Row, number
 from convcost.units import format_factor
 
 
@@ -27,10 +27,19 @@ def footnotes(report: Report) -> Iterator[str]:
         yield from _profile_notes(report)
     if "✓" in marks:
         yield "✓ fvcore counts the same"
-    for row in report.rows:
+    yield from _second_counts(report.rows)
+
+
+def _second_counts(rows: Sequence[Row]) -> Iterator[str]:
+    """Why fvcore's count isn't ours or isn't there, once for all variants of which it holds."""
+    told: dict[str, list[Row]] = {}
+    for row in rows:
         second = row.values.get("fvcore_multiplications")
         if second is not None and second.reason:
-            yield f"≠ {row.variant}: {second.reason}"
+            told.setdefault(second.reason, []).append(row)
+    for reason, same in told.items():
+        variants = ", ".join(row.variant for row in same)
+        yield f"{mark(same[0])} {variants}: {reason}".lstrip()
 
 
 def _threads(threads: object) -> str:
