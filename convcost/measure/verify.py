@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from convcost.measure.second_count import quiet_fvcore
+from convcost.measure.second_count import count_operators
 
 CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER = "convolutions", "matrix products", "attention", "other"
 FAMILIES = (CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER)
@@ -59,11 +58,7 @@ def _try(count: Callable[[], SecondCount]) -> SecondCount:
 def _fvcore(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> SecondCount:
     if kwargs:
         raise ValueError("fvcore takes no keyword arguments")
-    with quiet_fvcore():
-        analysis = FlopCountAnalysis(module, tuple(args))
-        analysis.unsupported_ops_warnings(enabled=False).uncalled_modules_warnings(enabled=False)
-        by_operator = analysis.by_operator()
-        skipped = analysis.unsupported_ops()
+    by_operator, skipped = count_operators(module, tuple(args))
     families = dict.fromkeys(FAMILIES, 0)
     others = []
     for name, count in by_operator.items():

@@ -153,7 +153,8 @@ def _here(row: Row, report: Report) -> str:
         return f"here not to be trusted: {row.values['verdict'].reason}"
     change = row.values.get("smallest_change")
     if change is None:
-        return f"here inconclusive: {ratio.rounds} rounds are too few for an interval"
+        rounds = "1 round is" if ratio.rounds == 1 else f"{ratio.rounds} rounds are"
+        return f"here inconclusive: {rounds} too few for an interval"
     return (
         f"here inconclusive {_interval(row)}: "
         f"this run could only have seen a change of {format_percent(number(change))} or more"
