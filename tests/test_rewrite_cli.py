@@ -74,6 +74,31 @@ def test_the_layers_that_make_the_difference_are_listed(folder: Path) -> None:
     assert saved == [(3 * 8 * 64 - 3 * 8 - 8 * 64) * 28, (3 * 8 * 8 - 3 * 8 - 8 * 8) * 30]
 
 
+def test_layers_that_only_see_more_are_listed_too(folder: Path) -> None:
+    arguments = ("--no-measure", "--per-layer", "--variant", "atrous:rate=2", "-f", "json")
+    (layer,) = json.loads(fine("compare", "model.py", *arguments, folder=folder))["layers"]
+    assert layer["name"] == "2"
+    assert layer["values"]["multiplications_saved"]["value"] == 0
+    # the stem sees 3, the next 2 · (5 - 1) more
+    assert layer["values"]["receptive_field"]["value"] == [11, 11]
+
+
+def test_the_shape_of_the_output_is_part_of_the_proof(folder: Path) -> None:
+    (folder / "positions.py").write_text(
+        "from torch import nn\nmodel = nn.Sequential(nn.Conv2d(8, 8, 3, 2), nn.Flatten(2))\n"
+    )
+
+    def told(source: str, *arguments: str) -> str:
+        out = fine("compare", source, "--no-measure", *arguments, folder=folder)
+        return " ".join(out.split())
+
+    assert "output 1×10 as before." in told("model.py", "--variant", "separable")
+    dense = ("--variant", "dense:output_stride=1")
+    assert "output 1×10 as before; last feature map" in told("model.py", *dense)
+    sentence = told("positions.py", "--input", "1x8x9x9", *dense)
+    assert "output 1×8×64 in place of 1×8×16; last feature map 1×8×8×8" in sentence
+
+
 def test_a_measured_comparison_proves_the_dense_model_and_is_read_back(folder: Path) -> None:
     arguments = ("compare", "model.py", "--seconds", "0.2", "--variant", "dense:output_stride=1")
     fine(*arguments, "-o", "saved.json", folder=folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from convcost.ops import format_shape
 from convcost.render.cells import compared, design_label, format_value
 from convcost.report import Report, Row, Value, number
 from convcost.units import format_count, format_factor, format_percent, format_seconds
@@ -107,9 +108,12 @@ def _field_change(row: Row, reference: Row) -> str:
 
 
 def _proof(row: Row, reference: Row) -> Iterator[str]:
-    """What holds of a model that was made dense."""
+    """What holds of a model that was rewritten, and of one that was made dense."""
     old, new = (r.values.get("feature_map") for r in (reference, row))
-    if old is None or new is None or old.value == new.value:
+    if old is None or new is None:
+        return
+    yield from _output(row, reference)
+    if old.value == new.value:
         return
     shapes = [format_value("feature_map", value) for value in (new, old)]
     yield f"last feature map {shapes[0]} in place of {shapes[1]}"
@@ -132,6 +136,15 @@ def _proof(row: Row, reference: Row) -> Iterator[str]:
             "sampled at the old stride it differs from the original by "
             f"{number(difference):.1e} of its largest value, {difference.reason}"
         )
+
+
+def _output(row: Row, reference: Row) -> Iterator[str]:
+    """Its output's shape, where that isn't the last feature map itself."""
+    mine, other = (r.output_shape for r in (row, reference))
+    if mine == other:
+        yield f"output {format_shape(mine)} as before"
+    elif mine != row.values["feature_map"].value:
+        yield f"output {format_shape(mine)} in place of {format_shape(other)}"
 
 
 def _of_positions(share: Value) -> str:
