@@ -89,6 +89,7 @@ def main(file: str = "dense_extraction.png") -> None:
     model, image = build_model(), picture()
     dense = convcost.rewrite(model, "dense:output_stride=1", input=image)
     sparse, everywhere = responses(model, image), responses(dense, image)
+    print(f"{NO_RESPONSE} no response; a blank is one of 0, {SHADES[-1]} the largest\n")
     for name, found in (("sparse", sparse), ("dense", everywhere)):
         share = 1 - found.isnan().float().mean().item()
         print(f"{name}: a response at {share:.0%} of the positions\n{as_text(found)}\n")

@@ -246,6 +246,13 @@ def test_each_variant_has_a_latency_and_a_second_count_that_agrees(measured: Pat
     assert found["interrupted"] is False
 
 
+def test_what_fvcore_does_in_an_old_way_is_no_warning_of_ours() -> None:
+    # torch 2.14 warns of torch.jit where users see it, earlier ones where only tests do
+    strict = {"PYTHONWARNINGS": "error::FutureWarning,error::DeprecationWarning"}
+    ran = convcost("compare", "--seconds", "0.1", "--variant", "separable", env=strict)
+    assert (ran.code, ran.err) == (0, "")
+
+
 def test_each_variant_but_the_reference_has_a_verdict(measured: Path) -> None:
     reference, *others = saved(measured)["rows"]
     assert "verdict" not in reference["values"]

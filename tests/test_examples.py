@@ -94,7 +94,7 @@ def test_dense_responses_are_four_times_as_many_and_include_the_sparse_ones(tmp_
     assert "sparse: a response at 25% of the positions\n" in out
     assert "dense: a response at 100% of the positions\n" in out
     assert "at every second position both are the same: True\n" in out
-    sparse, dense = out.split("dense: ")
+    _, sparse, dense = out.split("% of the positions\n")
     assert sparse.count("·") == 24 * 56 * 3 // 4
     assert "·" not in dense
     with Image.open(file) as image:

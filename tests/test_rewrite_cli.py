@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -73,6 +74,31 @@ def test_the_layers_that_make_the_difference_are_listed(folder: Path) -> None:
     assert saved == [(3 * 8 * 64 - 3 * 8 - 8 * 64) * 28, (3 * 8 * 8 - 3 * 8 - 8 * 8) * 30]
 
 
+def test_layers_that_only_see_more_are_listed_too(folder: Path) -> None:
+    arguments = ("--no-measure", "--per-layer", "--variant", "atrous:rate=2", "-f", "json")
+    (layer,) = json.loads(fine("compare", "model.py", *arguments, folder=folder))["layers"]
+    assert layer["name"] == "2"
+    assert layer["values"]["multiplications_saved"]["value"] == 0
+    # the stem sees 3, the next 2 · (5 - 1) more
+    assert layer["values"]["receptive_field"]["value"] == [11, 11]
+
+
+def test_the_shape_of_the_output_is_part_of_the_proof(folder: Path) -> None:
+    (folder / "positions.py").write_text(
+        "from torch import nn\nmodel = nn.Sequential(nn.Conv2d(8, 8, 3, 2), nn.Flatten(2))\n"
+    )
+
+    def told(source: str, *arguments: str) -> str:
+        out = fine("compare", source, "--no-measure", *arguments, folder=folder)
+        return " ".join(out.split())
+
+    assert "output 1×10 as before." in told("model.py", "--variant", "separable")
+    dense = ("--variant", "dense:output_stride=1")
+    assert "output 1×10 as before; last feature map" in told("model.py", *dense)
+    sentence = told("positions.py", "--input", "1x8x9x9", *dense)
+    assert "output 1×8×64 in place of 1×8×16; last feature map 1×8×8×8" in sentence
+
+
 def test_a_measured_comparison_proves_the_dense_model_and_is_read_back(folder: Path) -> None:
     arguments = ("compare", "model.py", "--seconds", "0.2", "--variant", "dense:output_stride=1")
     fine(*arguments, "-o", "saved.json", folder=folder)
@@ -85,6 +111,73 @@ def test_a_measured_comparison_proves_the_dense_model_and_is_read_back(folder: P
     shown = " ".join(fine("render", "saved.json", folder=folder).split())
     assert "a response at all of the input's positions, before at 1/16" in shown
     assert "receptive field 7×7 as before" in shown
+
+
+POOLS = """
+import torch
+from torch import nn
+model = nn.Sequential(
+    nn.AvgPool2d(3, stride=2, ceil_mode=True), nn.Conv2d(8, 8, 3, padding="same"),
+)
+example_inputs = torch.zeros(1, 8, 12, 12)
+"""
+NAMED = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3)
+    def forward(self, *, image):
+        return self.conv(image)
+model = Net()
+example_inputs = {"image": torch.zeros(1, 8, 12, 12)}
+"""
+
+
+def measured_quickly(source: str, folder: Path) -> tuple[str, dict[str, Any]]:
+    """The table, in one line, and each variant's second count."""
+    files = ("-o", "saved.json", "--variant", "dense:output_stride=1", "--variant", "separable")
+    chosen = files if source != "named.py" else (*files[:2], *files[4:])
+    out = fine("compare", source, "--seconds", "0.2", *chosen, folder=folder)
+    saved = json.loads((folder / "saved.json").read_text())
+    counts = {
+        row["variant"]: {
+            "ours": row["values"]["multiplications"]["value"],
+            **row["values"]["fvcore_multiplications"],
+        }
+        for row in saved["rows"]
+    }
+    assert saved["findings"] == []
+    return " ".join(out.split()), counts
+
+
+def test_what_runs_is_counted_again_by_fvcore(folder: Path) -> None:
+    out, counts = measured_quickly("model.py", folder)
+    assert all(count["value"] == count["ours"] for count in counts.values())
+    assert "✓ fvcore counts the same" in out
+
+
+def test_fvcores_other_count_has_its_reason(folder: Path) -> None:
+    (folder / "pools.py").write_text(POOLS)
+    out, counts = measured_quickly("pools.py", folder)
+    assert counts["standard"]["value"] == 0
+    assert counts["standard"]["reason"] == "fvcore counts 0 for string padding"
+    # 9 taps of 8 channels at 12×12 positions, and of 1 channel for the divisor
+    dense = counts["dense:output_stride=1"]
+    assert dense["value"] - dense["ours"] == 9 * (8 + 1) * 12 * 12
+    assert dense["reason"] == "fvcore counts average pools that run as convolutions"
+    assert "≠ standard: fvcore counts 0 for string padding" in out
+
+
+def test_what_fvcore_can_t_count_has_no_mark(folder: Path) -> None:
+    (folder / "named.py").write_text(NAMED)
+    out, counts = measured_quickly("named.py", folder)
+    reason = "fvcore didn't count: ValueError: fvcore takes no keyword arguments"
+    assert [count["reason"] for count in counts.values()] == [reason, reason]
+    assert [count["status"] for count in counts.values()] == ["unavailable", "unavailable"]
+    assert f"standard, separable: {reason}" in out
+    assert "≠" not in out
 
 
 def test_a_rewrite_prints_its_proof_and_writes_a_program_for_any_batch(folder: Path) -> None:

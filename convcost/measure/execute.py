@@ -22,6 +22,7 @@ from convcost.measure.modules import build_module, check_output, has_string_padd
 from convcost.measure.roofline import ceilings_for
 from convcost.measure.second_count import count_with_fvcore
 from convcost.measure.settings import Settings
+from convcost.measure.verify import SecondCount, fvcore_count
 from convcost.measure.waiting import processors, waited_seconds
 
 Notify = Callable[[str, float | None], None]
@@ -32,7 +33,8 @@ class Outcome(NamedTuple):
     """What running the variants gave; without a complete round ``latencies`` is empty.
 
     ``comparisons`` holds every candidate but the first, which is the reference;
-    ``string_padded`` the layers that ran with torch's string padding.
+    ``string_padded`` the layers that ran with torch's string padding. Models have
+    ``second_counts`` in place of both counts of a spec.
     """
 
     fvcore_multiplications: Mapping[str, int]
@@ -42,6 +44,7 @@ class Outcome(NamedTuple):
     ceilings: Ceilings
     environment: Mapping[str, str | int | float]
     interrupted: bool
+    second_counts: Mapping[str, SecondCount] = {}
 
 
 def execute(
@@ -77,15 +80,20 @@ def execute_modules(
     settings: Settings,
     notify: Notify,
 ) -> Outcome:
-    """Times modules that are ready on the device, all called alike; the first is the reference.
+    """Counts and times modules on the device, all called alike; the first is the reference.
 
     Raises:
         ConvcostError: torch refuses to run one.
     """
     device = find_device(settings.device)
+    counts: dict[str, SecondCount] = {}
     with settled(settings.threads) as threads, torch_errors(settings):
+        for name, module in modules.items():
+            notify(f"counting {name}", None)
+            counts[name] = fvcore_count(module, args, kwargs)
         calls = {name: partial(module, *args, **kwargs) for name, module in modules.items()}
-        return _outcome(calls, device, threads, settings, notify)
+        outcome = _outcome(calls, device, threads, settings, notify)
+    return outcome._replace(second_counts=counts)
 
 
 def _outcome(

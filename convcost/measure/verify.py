@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from convcost.measure.second_count import fvcore_analysis
+from convcost.measure.second_count import count_operators
 
 CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER = "convolutions", "matrix products", "attention", "other"
 FAMILIES = (CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER)
@@ -41,6 +41,12 @@ def second_counts(
         }
 
 
+def fvcore_count(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> SecondCount:
+    """What fvcore counts for one pass on data; why not, where it fails."""
+    with torch.no_grad(), _slow_attention():
+        return _try(lambda: _fvcore(module, args, kwargs))
+
+
 def _try(count: Callable[[], SecondCount]) -> SecondCount:
     try:
         return count()
@@ -52,9 +58,7 @@ def _try(count: Callable[[], SecondCount]) -> SecondCount:
 def _fvcore(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> SecondCount:
     if kwargs:
         raise ValueError("fvcore takes no keyword arguments")
-    with fvcore_analysis(module, args) as analysis:
-        by_operator = analysis.by_operator()
-        skipped = analysis.unsupported_ops()
+    by_operator, skipped = count_operators(module, tuple(args))
     families = dict.fromkeys(FAMILIES, 0)
     others = []
     for name, count in by_operator.items():

@@ -214,7 +214,7 @@ def _multiplications(row: Row) -> Cell:
 def mark(row: Row) -> str:
     """Whether fvcore's count is ours: a quiet sign, or nothing where it didn't count."""
     second = row.values.get("fvcore_multiplications")
-    if second is None:
+    if second is None or second.value is None:
         return ""
     return "✓" if second.value == row.values["multiplications"].value else "≠"
 

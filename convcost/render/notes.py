@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from convcost.render.cells import mark
-from convcost.report import METRICS, Report, number
+from convcost.report import METRICS, Report, Row, number
 from convcost.units import format_factor
 
 
@@ -16,10 +16,11 @@ def footnotes(report: Report) -> Iterator[str]:
         yield from _machine_notes(report)
         return
     if "processor" in env:
+        threads, rounds = (_several(env[f"{noun}s"], noun) for noun in ("thread", "round"))
         yield (
-            f"{env['processor']}, {env['device']}, {_threads(env['threads'])}, {env['dtype']}, "
-            f"{env['memory_format']}, torch {env['torch']}; {env['rounds']} rounds with warm "
-            "caches, 99 % intervals in brackets"
+            f"{env['processor']}, {env['device']}, {threads}, {env['dtype']}, "
+            f"{env['memory_format']}, torch {env['torch']}; {rounds} with warm caches, "
+            "99 % intervals in brackets"
         )
     yield from _differences(report)
     marks = {mark(row) for row in report.rows}
@@ -27,19 +28,28 @@ def footnotes(report: Report) -> Iterator[str]:
         yield from _profile_notes(report)
     if "✓" in marks:
         yield "✓ fvcore counts the same"
-    for row in report.rows:
+    yield from _second_counts(report.rows)
+
+
+def _second_counts(rows: Sequence[Row]) -> Iterator[str]:
+    """Why fvcore's count isn't ours or isn't there, once for all variants of which it holds."""
+    told: dict[str, list[Row]] = {}
+    for row in rows:
         second = row.values.get("fvcore_multiplications")
         if second is not None and second.reason:
-            yield f"≠ {row.variant}: {second.reason}"
+            told.setdefault(second.reason, []).append(row)
+    for reason, same in told.items():
+        variants = ", ".join(row.variant for row in same)
+        yield f"{mark(same[0])} {variants}: {reason}".lstrip()
 
 
-def _threads(threads: object) -> str:
-    return f"{threads} thread{'' if threads == 1 else 's'}"
+def _several(count: object, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _machine_notes(report: Report) -> Iterator[str]:
     env = report.environment
-    yield f"{_threads(env['threads'])}, torch {env['torch']}"
+    yield f"{_several(env['threads'], 'thread')}, torch {env['torch']}"
     yield (
         "multiplications: a large matrix product; memory: a copy larger than the caches, bytes "
         "read and written; an op with fewer FLOP per byte than the last column is bound by memory"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from convcost.ops import format_shape
 from convcost.render.cells import compared, design_label, format_value
 from convcost.render.limits import size
 from convcost.report import Report, Row, Value, number
@@ -169,9 +170,12 @@ def _late(row: Row, report: Report) -> str:
 
 
 def _proof(row: Row, reference: Row) -> Iterator[str]:
-    """What holds of a model that was made dense."""
+    """What holds of a model that was rewritten, and of one that was made dense."""
     old, new = (r.values.get("feature_map") for r in (reference, row))
-    if old is None or new is None or old.value == new.value:
+    if old is None or new is None:
+        return
+    yield from _output(row, reference)
+    if old.value == new.value:
         return
     shapes = [format_value("feature_map", value) for value in (new, old)]
     yield f"last feature map {shapes[0]} in place of {shapes[1]}"
@@ -196,6 +200,15 @@ def _proof(row: Row, reference: Row) -> Iterator[str]:
         )
 
 
+def _output(row: Row, reference: Row) -> Iterator[str]:
+    """Its output's shape, where that isn't the last feature map itself."""
+    mine, other = (r.output_shape for r in (row, reference))
+    if mine == other:
+        yield f"output {format_shape(mine)} as before"
+    elif mine != row.values["feature_map"].value:
+        yield f"output {format_shape(mine)} in place of {format_shape(other)}"
+
+
 def _of_positions(share: Value) -> str:
     """A share of positions: ``all``, ``1/256``."""
     if number(share) == 1:
@@ -215,7 +228,8 @@ def _here(row: Row, report: Report) -> str:
         return f"here not to be trusted: {row.values['verdict'].reason}"
     change = row.values.get("smallest_change")
     if change is None:
-        return f"here inconclusive: {ratio.rounds} rounds are too few for an interval"
+        rounds = "1 round is" if ratio.rounds == 1 else f"{ratio.rounds} rounds are"
+        return f"here inconclusive: {rounds} too few for an interval"
     return (
         f"here inconclusive {_interval(row)}: "
         f"this run could only have seen a change of {format_percent(number(change))} or more"

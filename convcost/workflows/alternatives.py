@@ -228,7 +228,7 @@ def _share(stride: object) -> float:
 
 
 def changed_layers(alternative: Alternative, reference: Alternative) -> list[Row]:
-    """A row for each layer that multiplies more or less than before, largest difference first."""
+    """A row for each layer that was rewritten or multiplies more or less, largest saving first."""
     from convcost.workflows.fold import Group, rows_of  # noqa: PLC0415  models only
 
     paths = alternative.rewritten.layers if alternative.rewritten else ()
@@ -243,7 +243,7 @@ def changed_layers(alternative: Alternative, reference: Alternative) -> list[Row
     rows = [_changed(row, before.get(name), alternative.name) for name, row in after.items()]
     errors: Mapping[str, float] = alternative.rewritten.errors if alternative.rewritten else {}
     rows = [_with_error(row, errors.get(row.name)) for row in rows]
-    kept = [row for row in rows if number(row.values["multiplications_saved"])]
+    kept = [r for r in rows if number(r.values["multiplications_saved"]) or r.name in paths]
     return sorted(kept, key=lambda row: -abs(number(row.values["multiplications_saved"])))
 
 

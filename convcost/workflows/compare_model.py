@@ -26,10 +26,11 @@ from convcost.workflows.alternatives import (
     summaries,
 )
 from convcost.workflows.environment import environment
-from convcost.workflows.measured import timed_values
+from convcost.workflows.measured import second_count_findings, timed_values
 from convcost.workflows.proof import proof_findings, prove
 from convcost.workflows.roofline import became_memory_bound, on_roofline, works
 from convcost.workflows.seen import seen_positions
+from convcost.workflows.verify import second_count
 
 if TYPE_CHECKING:
     from convcost.measure.execute import Outcome
@@ -182,7 +183,9 @@ def _rows(compared: Compared, outcome: Outcome | None, request: CompareRequest) 
 
 def measured_side(side: Alternative, reference: Alternative, outcome: Outcome) -> dict[str, Value]:
     """What measuring says of an alternative, and what bounds it."""
-    values = timed_values(side.name, outcome)
+    pools = side.rewritten.pools if side.rewritten else ()
+    again = second_count(side.graph, side.costs, outcome.second_counts[side.name], pools)
+    values = {"fvcore_multiplications": again, **timed_values(side.name, outcome)}
     ops = works(side.graph, side.costs)
     values |= on_roofline(ops, outcome.ceilings, values["latency"])
     before = (reference.graph, reference.costs)
@@ -202,6 +205,7 @@ def on_data(side: Alternative, compared: Compared, settings: Settings) -> Value:
 
 
 def _findings(compared: Compared, rows: Sequence[Row]) -> Iterator[Finding]:
+    yield from second_count_findings(rows)
     for side, row in zip(compared.alternatives, rows, strict=True):
         if is_dense(side):
             yield from proof_findings(row.name, side.name, row.values, rows[0].values)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from convcost.analyses import Costs
 from convcost.graph import Graph
+from convcost.ops import Pool
 from convcost.report import Finding, Row, Value, exact, number, unavailable
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ _FAMILIES = {
     "matmul": "matrix products",
     "attention": "attention",
 }
+_MULTIPLYING = tuple(dict.fromkeys(_FAMILIES.values()))
 _TOOLS = {
     "fvcore_multiplications": "fvcore",
     "flop_counter_multiplications": "FlopCounterMode / 2",
@@ -33,13 +36,49 @@ def verification(loaded: LoadedModel, graph: Graph, costs: Costs) -> tuple[Row, 
 
     args, kwargs = on_device(loaded.args, loaded.kwargs, loaded.module)
     counts = second_counts(loaded.module, args, kwargs)
-    ours = dict.fromkeys(FAMILIES, 0)
-    for node, values in zip(graph.nodes, costs.rows, strict=True):
-        family = _FAMILIES.get(node.op.kind, "other")
-        ours[family] += int(number(values["multiplications"]))
+    ours = dict.fromkeys(FAMILIES, 0) | _ours(graph, costs)
     shown = [family for family in FAMILIES if ours[family] or _counted(counts, family)]
     rows = [_row(family, ours, counts) for family in shown]
     return (*rows, _total(ours, counts))
+
+
+def second_count(graph: Graph, costs: Costs, count: SecondCount, pools: Collection[str]) -> Value:
+    """What fvcore counts of a model in all, with the reason of a difference where that is known.
+
+    The average pools in the modules ``pools`` run as convolutions.
+    """
+    if count.failed:
+        return unavailable(f"fvcore didn't count: {count.failed}")
+    ours = _ours(graph, costs)
+    counted, wanted = (sum(found[f] for f in _MULTIPLYING) for found in (count.families, ours))
+    if counted == wanted:
+        return exact(counted)
+    if counted - _as_convolutions(graph, pools) == wanted:
+        reason: str | None = "fvcore counts average pools that run as convolutions"
+    else:
+        values = [_value(family, ours, count) for family in _MULTIPLYING]
+        reasons = [
+            v.reason for f, v in zip(_MULTIPLYING, values, strict=True) if v.value != ours[f]
+        ]
+        reason = None if None in reasons else "; ".join(filter(None, reasons))
+    return Value("exact", counted, reason=reason)
+
+
+def _ours(graph: Graph, costs: Costs) -> dict[str, int]:
+    """Our multiplications per family."""
+    ours = dict.fromkeys((*_MULTIPLYING, "other"), 0)
+    for node, values in zip(graph.nodes, costs.rows, strict=True):
+        ours[_FAMILIES.get(node.op.kind, "other")] += int(number(values["multiplications"]))
+    return ours
+
+
+def _as_convolutions(graph: Graph, pools: Collection[str]) -> int:
+    """The multiplications of the pools in these modules where they run as convolutions."""
+    return sum(
+        prod(node.shape) * prod(node.op.kernel_size)
+        for node in graph.nodes
+        if node.module in pools and isinstance(node.op, Pool)
+    )
 
 
 def _counted(counts: Mapping[str, SecondCount], family: str) -> bool:

@@ -145,7 +145,7 @@ def test_a_separable_head_saves_deeplab_about_a_third() -> None:
     standard, separable = report.rows
     # Chen et al., 'DeepLab-v3+', table 5: 33 to 41 % for its own decoder and ASPP
     saved = 1 - number(separable.values["multiplications_ratio"])
-    assert 0.32 < saved < 0.41
+    assert round(100 * saved) == 33  # of 168.7 G, 32.7 %
     assert separable.values["rewritten"].value == 4
     assert parameters(standard) > parameters(separable)
 
