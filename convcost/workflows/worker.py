@@ -76,15 +76,19 @@ class _Worker:
         shapes = _tuples(inputs)
         return count_model(source, shapes, self._load(source, shapes, real=False)).to_dict()
 
-    def prepare(self, key: str, source: str, inputs: _Shapes) -> None:
-        """Builds a source under a key, ready for its blocks."""
-        from convcost.measure.turns import seeded  # noqa: PLC0415  torch, only where it is needed
+    def prepare(self, key: str, source: str, inputs: _Shapes) -> int:
+        """Builds a source under a key, ready for its blocks; gives the threads that run them."""
+        # torch, only where it is needed
+        from convcost.measure.machine import settled  # noqa: PLC0415
+        from convcost.measure.turns import seeded  # noqa: PLC0415
 
         self._calls.clear()
         seeded()
         self._calls[key] = (
             self._spec_call(source) if is_spec(source) else self._call(source, inputs)
         )
+        with settled(None) as threads:
+            return threads
 
     def block(self, key: str, times: int) -> float:
         """The seconds of so many calls."""
