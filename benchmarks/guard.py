@@ -4,8 +4,9 @@
     python benchmarks/guard.py RESULTS --for 150   # goes on where RESULTS ends, for 150 seconds
 
 Makes a small git repository with three models, and checks commits that change nothing and commits
-that make every model slower by a known share, mixed, so that both see the same machine. Goal: of 100 unchanged commits at most one fails, of
-those that are 10 % slower at least 90 % do, and a run takes at most 60 s.
+that make every model slower by a known share, mixed, so that both see the same machine. Goal: of
+100 unchanged commits at most one fails, of those that are 10 % slower at least 90 % do, and a run
+takes at most 60 s.
 
 A reference, seen elsewhere: asv within one GitHub job had 3.7 % false positives and was blind below
 50 %; a gate of 2 % over separate runners failed 45 % of unchanged commits.

@@ -12,7 +12,7 @@ from convcost.graph import Graph
 from convcost.measure.clocks import Call
 from convcost.measure.modules import build_module
 
-TURN = 0.06
+TURN = 0.04
 """Seconds of a turn at least: several calls of most models, so that one of them is undisturbed."""
 
 
