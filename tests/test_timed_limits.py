@@ -6,7 +6,7 @@ import pytest
 
 from convcost.measure.comparison import Comparison
 from convcost.measure.intervals import Estimate, judge, smallest_change
-from convcost.measure.turns import TURN, steady_block
+from convcost.measure.turns import TURN, steady_block, turn_threads
 from convcost.report import Value
 from convcost.sources.checks import Limit
 from convcost.workflows.timed import _absolute, relative_outcome
@@ -80,6 +80,15 @@ def test_a_turn_leaves_out_its_first_call_and_what_interrupts_it() -> None:
         time[0] += next(costs)
 
     assert steady_block(call, 5, lambda: time[0]) == pytest.approx(5 * 0.01)
+
+
+@pytest.mark.parametrize(("own", "there", "threads"), [(2, 2, 1), (1, 1, 1), (4, 8, 4), (8, 8, 7)])
+def test_one_processor_is_left_to_everything_else(
+    own: int, there: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: own)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(there), raising=False)
+    assert turn_threads() == threads
 
 
 def test_a_turn_of_short_calls_is_filled() -> None:

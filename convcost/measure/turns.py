@@ -11,6 +11,7 @@ import torch
 from convcost.graph import Graph
 from convcost.measure.clocks import Call
 from convcost.measure.modules import build_module
+from convcost.measure.waiting import processors
 
 TURN = 0.04
 """Seconds of a turn at least: several calls of most models, so that one of them is undisturbed."""
@@ -33,6 +34,15 @@ def steady_block(call: Call, times: int, now: Callable[[], float] = time.perf_co
         call()
         spent.append(now() - before)
     return times * min(spent)
+
+
+def turn_threads() -> int:
+    """Torch's own choice, but one processor is left to whatever else runs.
+
+    Threads on all of them wait for each other whenever one is taken away: beside other work calls
+    took up to 80 times as long for seconds on end, measured on two processors.
+    """
+    return max(1, min(torch.get_num_threads(), processors() - 1))
 
 
 def seeded() -> None:
