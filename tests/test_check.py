@@ -237,7 +237,11 @@ RELATIVE = "{parameters: {max_increase: 1%}, receptive_field: {max_increase: 0%}
 def test_without_a_baseline_the_command_is_told(tmp_path: Path) -> None:
     told = refused("check", folder=written(tmp_path, RELATIVE))
     assert "convcost-baseline.json: there is no baseline yet" in told
-    assert "convcost check convcost.yaml --update" in told.replace(f"{tmp_path}/", "")
+    assert "make it: convcost check --update\n" in told
+    spaced = tmp_path / "my costs.yaml"
+    (tmp_path / "convcost.yaml").rename(spaced)
+    told = refused("check", spaced.name, folder=tmp_path)
+    assert "make it: convcost check 'my costs.yaml' --update\n" in told
 
 
 def test_an_update_writes_sorted_exact_costs_and_no_times(tmp_path: Path) -> None:

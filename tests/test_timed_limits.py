@@ -9,7 +9,7 @@ from convcost.measure.intervals import Estimate, judge, smallest_change
 from convcost.measure.turns import TURN, steady_block, turn_threads
 from convcost.report import Value
 from convcost.sources.checks import Limit
-from convcost.workflows.timed import _absolute, relative_outcome
+from convcost.workflows.timed import Clockwork, _absolute, relative_outcome
 
 
 def limit(expected: float, bound: str) -> Limit:
@@ -53,6 +53,12 @@ def test_an_inconclusive_run_says_what_it_could_have_seen() -> None:
     _, reason = relative_outcome(comparison(0.9, 1.1))
     assert reason == "this run could only have seen a change of 25 % or more"
     assert "20 rounds are too few" in relative_outcome(comparison(None, None))[1]
+
+
+@pytest.mark.parametrize("comparisons", [1, 3, 10])
+def test_two_runs_together_keep_the_confidence_of_the_whole(comparisons: int) -> None:
+    error = 1 - Clockwork(None, None, comparisons, print).confidence  # type: ignore[arg-type]  # no side runs
+    assert comparisons * error**2 == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(

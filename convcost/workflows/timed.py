@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 from random import Random
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ SECONDS = 8.0
 
 
 class Clockwork(NamedTuple):
-    """How to measure: ``comparisons`` share one error budget, each takes ``seconds``."""
+    """How to measure: ``comparisons`` share one error budget, each run takes ``seconds``."""
 
     sides: Sides
     seconds: float | None
@@ -34,8 +35,12 @@ class Clockwork(NamedTuple):
 
     @property
     def confidence(self) -> float:
-        """Of each comparison, so that all of them together keep ``CONFIDENCE`` (Bonferroni)."""
-        return 1 - (1 - CONFIDENCE) / max(1, self.comparisons)
+        """Of each run of a comparison, so that all together keep ``CONFIDENCE`` (Bonferroni).
+
+        A limit is broken only if two runs with processes of their own say so, so the chance of an
+        error is that of one run squared.
+        """
+        return 1 - sqrt((1 - CONFIDENCE) / max(1, self.comparisons))
 
 
 def judge_timed(check: Check, limit: Limit, file: str, clockwork: Clockwork) -> Judged:
