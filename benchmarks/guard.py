@@ -1,10 +1,12 @@
 """``convcost check --against`` as CI drives it: how often it cries wolf, and what it sees.
 
-    python benchmarks/guard.py --unchanged 100 --slowed 20 --seconds 4
+    python benchmarks/guard.py RESULTS --unchanged 100 --slowed 30 --seconds 3
+    python benchmarks/guard.py RESULTS --for 150   # goes on where RESULTS ends, for 150 seconds
 
 Makes a small git repository with three models, and checks commits that change nothing and commits
-that make every model slower by a known share. Goal: of 100 unchanged commits at most one fails, of
-those that are 10 % slower at least 90 % do, and a run takes at most 60 s.
+that make every model slower by a known share, mixed, so that both see the same machine. Goal: of
+100 unchanged commits at most one fails, of those that are 10 % slower at least 90 % do, and a run
+takes at most 60 s.
 
 A reference, seen elsewhere: asv within one GitHub job had 3.7 % false positives and was blind below
 50 %; a gate of 2 % over separate runners failed 45 % of unchanged commits.
@@ -19,6 +21,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -62,11 +66,19 @@ CONFIG = "version: 1\nchecks:\n" + "".join(
 
 
 class Run(NamedTuple):
-    """One check: its exit code, how each model came out, and its seconds."""
+    """One check: how many blocks the change has, its exit code, each model's outcome, its time.
 
+    ``budget`` is what it was given for each model, None for its own; ``ratios`` are the latencies
+    over the base's.
+    """
+
+    blocks: int
+    budget: float | None
     code: int
-    outcomes: tuple[str, ...]
+    outcomes: list[str]
+    ratios: list[float]
     seconds: float
+    ended: str
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -81,10 +93,10 @@ def commit(folder: Path, blocks: int, number: int) -> None:
     git(folder, "commit", "--quiet", "--message", f"commit {number}")
 
 
-def check(folder: Path, seconds: float | None) -> Run:
+def check(folder: Path, blocks: int, budget: float | None) -> Run:
     """What CI runs on a pull request."""
-    budget = ["--seconds", str(seconds)] if seconds else []
-    options = ["--against", "main", "--format", "json", *budget]
+    options = ["--against", "main", "--format", "json"]
+    options += ["--seconds", str(budget)] if budget else []
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "convcost", "check", *options],
@@ -95,54 +107,72 @@ def check(folder: Path, seconds: float | None) -> Run:
     took = time.perf_counter() - start
     if done.returncode == 2:
         raise RuntimeError(done.stderr.decode())
-    report: Any = json.loads(done.stdout)
-    return Run(done.returncode, tuple(limit["outcome"] for limit in report["limits"]), took)
+    limits: Any = json.loads(done.stdout)["limits"]
+    outcomes = [limit["outcome"] for limit in limits]
+    ratios = [limit["ratio"]["value"] for limit in limits]
+    ended = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    return Run(blocks, budget, done.returncode, outcomes, ratios, took, ended)
 
 
-def series(folder: Path, commits: int, blocks: int, seconds: float | None) -> list[Run]:
-    """So many pull requests, each a branch of one commit."""
-    runs = []
-    for number in range(commits):
-        git(folder, "switch", "--quiet", "--force-create", "change", "main")
-        commit(folder, blocks, number + 1)
-        runs.append(check(folder, seconds))
-        print(
-            f"  {number + 1}: exit {runs[-1].code}, {runs[-1].outcomes}, {runs[-1].seconds:.1f} s"
-        )
-    return runs
+def runs_of(results: Path, budget: float | None) -> list[Run]:
+    """The runs so far with this budget."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return [run for run in (Run(**json.loads(line)) for line in lines) if run.budget == budget]
 
 
-def tell(name: str, runs: list[Run]) -> None:
-    failed = sum(run.code == 1 for run in runs)
-    outcomes = Counter(outcome for run in runs for outcome in run.outcomes)
-    took = [run.seconds for run in runs]
-    print(
-        f"{name}: {failed} of {len(runs)} failed ({failed / len(runs):.1%}); of the models: "
-        f"{dict(outcomes)}; {median(took):.1f} s a run, at most {max(took):.1f} s"
-    )
-
-
-def main() -> None:
-    """Prints how many unchanged commits failed, how many slowed ones did, and how long it took."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--unchanged", type=int, default=100)
-    parser.add_argument("--slowed", type=int, default=20)
-    parser.add_argument("--share", type=float, default=0.10, help="how much slower")
-    parser.add_argument("--seconds", type=float, help="the budget of a model; check's own")
-    given = parser.parse_args()
+def fill(results: Path, wanted: Mapping[int, int], budget: float | None, seconds: float) -> None:
+    """Appends runs, of the kind that is furthest behind, until all are there or time is up."""
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         git(folder, "init", "--quiet", "--initial-branch=main")
         (folder / "convcost.yaml").write_text(CONFIG)
         commit(folder, BLOCKS, 0)
-        budget = given.seconds or "the default"
-        print(f"limit {LIMIT}, {len(MODELS)} models, seconds a model: {budget}")
-        if given.unchanged:
-            tell("unchanged", series(folder, given.unchanged, BLOCKS, given.seconds))
-        if given.slowed:
-            blocks = round(BLOCKS * (1 + given.share))
-            slower = series(folder, given.slowed, blocks, given.seconds)
-            tell(f"{given.share:.0%} more blocks", slower)
+        while time.perf_counter() - start < seconds:
+            done = Counter(run.blocks for run in runs_of(results, budget))
+            blocks = min(wanted, key=lambda blocks: done[blocks] / wanted[blocks])
+            if done[blocks] >= wanted[blocks]:
+                return
+            git(folder, "switch", "--quiet", "--force-create", "change", "main")
+            commit(folder, blocks, done.total() + 1)
+            run = check(folder, blocks, budget)
+            with results.open("a") as file:
+                file.write(json.dumps(run._asdict()) + "\n")
+            ratios = ", ".join(f"{ratio:.3f}" for ratio in run.ratios)
+            print(
+                f"  {blocks} blocks: exit {run.code}, {run.outcomes}, {ratios}, {run.seconds:.1f} s"
+            )
+
+
+def tell(runs: Sequence[Run]) -> None:
+    """A line for each kind of change."""
+    for blocks in sorted({run.blocks for run in runs}):
+        mine = [run for run in runs if run.blocks == blocks]
+        failed = sum(run.code == 1 for run in mine)
+        outcomes = Counter(outcome for run in mine for outcome in run.outcomes)
+        took = [run.seconds for run in mine]
+        print(
+            f"{blocks / BLOCKS - 1:+.0%} blocks: {failed} of {len(mine)} failed "
+            f"({failed / len(mine):.1%}); of the models: {dict(outcomes)}; "
+            f"{median(took):.1f} s a run, at most {max(took):.1f} s"
+        )
+
+
+def main() -> None:
+    """Prints how many unchanged commits failed, how many slowed ones did, and how long it took."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("results", type=Path, help="a line of JSON for each run")
+    parser.add_argument("--unchanged", type=int, default=100)
+    parser.add_argument("--slowed", type=int, default=30)
+    parser.add_argument("--share", type=float, default=0.10, help="how much slower")
+    parser.add_argument("--seconds", type=float, help="the budget of a model; check's own")
+    parser.add_argument("--for", type=float, default=inf, dest="time", help="seconds in all")
+    given = parser.parse_args()
+    wanted = {BLOCKS: given.unchanged, round(BLOCKS * (1 + given.share)): given.slowed}
+    fill(given.results, {b: n for b, n in wanted.items() if n}, given.seconds, given.time)
+    budget = given.seconds or "check's own"
+    print(f"limit {LIMIT}, {len(MODELS)} models, seconds a model: {budget}")
+    tell(runs_of(given.results, given.seconds))
 
 
 if __name__ == "__main__":

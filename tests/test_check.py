@@ -175,8 +175,11 @@ def test_relative_latency_without_a_base_is_skipped_with_a_notice(tmp_path: Path
 def test_timed_limits_of_this_machine_are_measured(tmp_path: Path) -> None:
     limits = "{latency: {max: 10 s}, latency_ratio: {variant: separable, max: 1000}}"
     report = checked(written(tmp_path, limits))
-    assert [limit["outcome"] for limit in report["limits"]] == ["kept", "kept"]
-    assert report["limits"][0]["found"]["status"] == "measured"
+    latency, ratio = report["limits"]
+    assert latency["outcome"] == "kept"
+    # beside other work its run may be one that can't be trusted, and then says why
+    assert (ratio["outcome"], bool(ratio["reason"])) in [("kept", False), ("inconclusive", True)]
+    assert {limit["found"]["status"] for limit in report["limits"]} == {"measured"}
 
 
 def test_a_ratio_is_also_of_a_model_with_the_input_that_the_check_gives(tmp_path: Path) -> None:
@@ -237,7 +240,11 @@ RELATIVE = "{parameters: {max_increase: 1%}, receptive_field: {max_increase: 0%}
 def test_without_a_baseline_the_command_is_told(tmp_path: Path) -> None:
     told = refused("check", folder=written(tmp_path, RELATIVE))
     assert "convcost-baseline.json: there is no baseline yet" in told
-    assert "convcost check convcost.yaml --update" in told.replace(f"{tmp_path}/", "")
+    assert "make it: convcost check --update\n" in told
+    spaced = tmp_path / "my costs.yaml"
+    (tmp_path / "convcost.yaml").rename(spaced)
+    told = refused("check", spaced.name, folder=tmp_path)
+    assert "make it: convcost check 'my costs.yaml' --update\n" in told
 
 
 def test_an_update_writes_sorted_exact_costs_and_no_times(tmp_path: Path) -> None:

@@ -264,6 +264,22 @@ def test_a_format_of_checks_is_of_checks_only(tmp_path: Path) -> None:
     assert "junit is a format of convcost check only" in ran.err
 
 
+def test_a_ratio_without_an_interval_is_shown_without_one() -> None:
+    seconds, few = Value("measured", 6.06e-3, rounds=4), Value("measured", 1.5, rounds=4)
+    inconclusive = limit(
+        "latency",
+        "inconclusive",
+        seconds,
+        bound="max_increase",
+        expected=0.05,
+        base=seconds,
+        ratio=few,
+        reason="4 rounds are too few for an interval",
+    )
+    (finding,) = findings_of([inconclusive])
+    assert "found 6.06 ms → 6.06 ms, expected at most +5 %: 4 rounds" in finding.message
+
+
 def test_github_shows_the_worst_ten_and_rolls_up_the_rest() -> None:
     many = tuple(
         limit("parameters", "broken", exact(3_500_000 + i), layer=f"l{i}", line=i + 1)

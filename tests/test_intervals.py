@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 from scipy.stats import quantile_test
 
-from convcost.measure.intervals import Estimate, estimate, judge, smallest_change
+from convcost.measure.intervals import (
+    Estimate,
+    estimate,
+    judge,
+    least_rounds,
+    smallest_change,
+)
 
 
 def ratio(low: float | None, high: float | None) -> Estimate:
@@ -34,6 +40,7 @@ def test_the_interval_is_scipys_exact_one(rounds: int, confidence: float) -> Non
 def test_too_few_rounds_give_no_interval(needed: int, confidence: float) -> None:
     assert estimate(range(1, needed), confidence).low is None
     assert estimate(range(1, needed + 1), confidence).low == 1
+    assert least_rounds(confidence) == needed
 
 
 @pytest.mark.parametrize("kind", ["skewed", "heavy-tailed", "tied"])

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
 
-from convcost.measure.intervals import Estimate, estimate
-from convcost.measure.turns import TURN, steady_block
+from convcost.measure.comparison import Comparison
+from convcost.measure.intervals import Estimate, judge, smallest_change
+from convcost.measure.turns import TURN, steady_block, turn_threads
 from convcost.report import Value
 from convcost.sources.checks import Limit
-from convcost.workflows.timed import _absolute, _relative
+from convcost.workflows.timed import Clockwork, _absolute, relative_outcome
 
 
-def limit(expected: float, bound: str = "max_increase", min_delta: float = 0) -> Limit:
-    return Limit("latency", bound, expected, "error", 1, min_delta=min_delta)
+def limit(expected: float, bound: str) -> Limit:
+    return Limit("latency", bound, expected, "error", 1)
 
 
-def ratio(low: float | None, high: float | None) -> Estimate:
+def comparison(low: float | None, high: float | None, *doubts: str) -> Comparison:
     middle = (low + high) / 2 if low and high else 1.0
-    return Estimate(middle, low, high, 0.9, 0.99, 20)
+    ratio = Estimate(middle, low, high, 0.9, 0.99, 20)
+    verdict = "untrusted" if doubts else judge(ratio, 0.05)
+    return Comparison(ratio, verdict, 0.05, smallest_change(ratio, 0.05), doubts)
 
 
 @pytest.mark.parametrize(
@@ -38,29 +39,26 @@ def ratio(low: float | None, high: float | None) -> Estimate:
 def test_an_interval_is_held_against_the_allowed_increase(
     low: float | None, high: float | None, outcome: str
 ) -> None:
-    assert _relative(limit(0.05), ratio(low, high), 1.0)[0] == outcome
+    assert relative_outcome(comparison(low, high))[0] == outcome
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.06, 1.10), (0.99, 1.01)])
+def test_a_run_that_cant_be_trusted_is_inconclusive_and_says_why(low: float, high: float) -> None:
+    outcome, reason = relative_outcome(comparison(low, high, "base against itself", "it drifted"))
+    assert (outcome, reason) == ("inconclusive", "base against itself; it drifted")
 
 
 def test_an_inconclusive_run_says_what_it_could_have_seen() -> None:
     # 5 % allowed, and an interval of ±10 % that may lie off by half its width
-    _, reason = _relative(limit(0.05), ratio(0.9, 1.1), 1.0)
+    _, reason = relative_outcome(comparison(0.9, 1.1))
     assert reason == "this run could only have seen a change of 25 % or more"
-    assert "20 rounds are too few" in _relative(limit(0.05), ratio(None, None), 1.0)[1]
+    assert "20 rounds are too few" in relative_outcome(comparison(None, None))[1]
 
 
-def test_min_delta_widens_what_is_allowed_for_short_calls() -> None:
-    few_microseconds = limit(0.05, min_delta=50e-6)
-    assert _relative(few_microseconds, ratio(1.10, 1.20), 100e-6)[0] == "kept"
-    assert _relative(few_microseconds, ratio(1.10, 1.20), 10e-3)[0] == "broken"
-
-
-def test_equal_sides_are_hardly_ever_broken() -> None:
-    random = Random(0)
-    outcomes = []
-    for _ in range(300):
-        samples = [random.lognormvariate(0, 0.1) for _ in range(40)]
-        outcomes.append(_relative(limit(0.0), estimate(samples, 0.99), 1.0)[0])
-    assert outcomes.count("broken") <= 300 * 0.02
+@pytest.mark.parametrize("comparisons", [1, 3, 10])
+def test_two_runs_together_keep_the_confidence_of_the_whole(comparisons: int) -> None:
+    error = 1 - Clockwork(None, None, comparisons, print).confidence  # type: ignore[arg-type]  # no side runs
+    assert comparisons * error**2 == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +86,15 @@ def test_a_turn_leaves_out_its_first_call_and_what_interrupts_it() -> None:
         time[0] += next(costs)
 
     assert steady_block(call, 5, lambda: time[0]) == pytest.approx(5 * 0.01)
+
+
+@pytest.mark.parametrize(("own", "there", "threads"), [(2, 2, 1), (1, 1, 1), (4, 8, 4), (8, 8, 7)])
+def test_one_processor_is_left_to_everything_else(
+    own: int, there: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: own)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(there), raising=False)
+    assert turn_threads() == threads
 
 
 def test_a_turn_of_short_calls_is_filled() -> None:

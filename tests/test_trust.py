@@ -81,6 +81,16 @@ def test_all_comparisons_share_the_error_budget_with_the_hidden_one() -> None:
     assert {c.ratio.confidence for c in found.comparisons.values()} == {1 - (1 - CONFIDENCE) / 3}
 
 
+@pytest.mark.parametrize(("min_delta", "verdict"), [(0.0, "slower"), (200e-6, "same")])
+def test_a_change_has_to_be_of_so_many_seconds_too(min_delta: float, verdict: str) -> None:
+    """10 % of a call of 1 ms are 0.1 ms."""
+    clock = FakeClock(Machine(1.1))
+    protocol = Protocol(2.0, 0.03, clock, Random(1), lambda: 0.0, 1, 2, min_delta)
+    found = measure_calls({"base": base, "other": other}, protocol, lambda *_: None)
+    assert found.comparisons["other"].verdict == verdict
+    assert found.comparisons["other"].delta == pytest.approx(max(0.03, min_delta / 1e-3), rel=0.01)
+
+
 def test_one_candidate_alone_has_nothing_to_compare() -> None:
     clock = FakeClock(Machine())
     protocol = Protocol(0.5, 0.03, clock, Random(1), lambda: 0.0, 1, 2)

@@ -43,7 +43,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         typer.Option(
             min=0.01,
             max=86_400,
-            help="Time budget of a timed limit; 4, more for slow models.",
+            help="Time budget of a timed limit; 8, more for slow models.",
             rich_help_panel=_HOW,
         ),
     ] = None,

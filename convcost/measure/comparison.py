@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.measure.intervals import Estimate, Verdict, estimate, judge, smallest_change
+from convcost.measure.rounds import Plan, run_rounds
 from convcost.measure.settings import CONFIDENCE, SECONDS_PER_CANDIDATE
 from convcost.measure.trust import own_doubts, spread_doubt, waiting_doubt
 
@@ -25,12 +27,14 @@ _AGAIN = "\0again"
 class Comparison(NamedTuple):
     """One candidate against the reference.
 
-    ``ratio`` is its latency over the reference's, ``smallest_change`` the smallest that the run
-    would have been sure to see (a share); ``doubts`` say why the verdict is ``untrusted``.
+    ``ratio`` is its latency over the reference's, ``delta`` the smallest change that matters and
+    ``smallest_change`` the smallest that the run would have been sure to see (shares); ``doubts``
+    say why the verdict is ``untrusted``.
     """
 
     ratio: Estimate
     verdict: Verdict
+    delta: float
     smallest_change: float
     doubts: tuple[str, ...] = ()
 
@@ -53,7 +57,8 @@ class Protocol(NamedTuple):
     """How to measure: a budget, the smallest change that matters, and what runs it.
 
     ``threads`` run each call on ``processors``; ``waited`` gives the seconds so far that they
-    waited for one.
+    waited for one. A change also has to be of ``min_delta`` seconds. All comparisons of a call
+    together keep ``confidence``; without ``seconds`` each candidate gets ``seconds_per_candidate``.
     """
 
     seconds: float | None
@@ -63,27 +68,31 @@ class Protocol(NamedTuple):
     waited: Callable[[], float]
     threads: int
     processors: int
+    min_delta: float = 0.0
+    confidence: float = CONFIDENCE
+    seconds_per_candidate: float = SECONDS_PER_CANDIDATE
 
 
 def measure_calls(calls: Mapping[str, Call], protocol: Protocol, progress: Progress) -> Measurement:
     """Times ``calls`` in interleaved rounds, each against the first.
 
     The first runs a second time in every round, hidden: what it shows against itself is what noise
-    alone makes of a comparison. All comparisons, that one too, share ``CONFIDENCE`` (Bonferroni).
+    alone makes of a comparison. All comparisons, that one too, share the confidence (Bonferroni).
     """
-    from convcost.measure.rounds import Plan, run_rounds  # noqa: PLC0415  torch, by its clocks
-
     reference, *others = calls
     arms = {**calls, reference + _AGAIN: calls[reference]} if others else dict(calls)
-    confidence = 1 - (1 - CONFIDENCE) / max(1, len(arms) - 1)
-    budget = SECONDS_PER_CANDIDATE * len(calls)
+    confidence = 1 - (1 - protocol.confidence) / max(1, len(arms) - 1)
+    budget = protocol.seconds_per_candidate * len(calls)
     plan = Plan(protocol.seconds, budget, protocol.delta / 3, confidence)
     start, waited = protocol.clock.now(), protocol.waited()
     samples = run_rounds(arms, plan, protocol.clock, protocol.random, progress)
     elapsed, waited = protocol.clock.now() - start, protocol.waited() - waited
     doubt = waiting_doubt(waited, elapsed, protocol.threads, protocol.processors)
-    run = _Run(samples, reference, protocol.delta, confidence, (doubt,) if doubt else ())
     rounds = len(samples.seconds[reference])
+    delta = protocol.delta
+    if rounds:
+        delta = max(delta, protocol.min_delta / median(samples.seconds[reference]))
+    run = _Run(samples, reference, delta, confidence, (doubt,) if doubt else ())
     return Measurement(
         {name: estimate(samples.seconds[name], CONFIDENCE) for name in calls} if rounds else {},
         {name: _comparison(run, name) for name in others} if rounds else {},
@@ -111,7 +120,7 @@ def _comparison(run: _Run, name: str) -> Comparison:
     doubts = (*own, *run.doubts, *_spread_doubts(run, (name, run.reference)))
     # with too few rounds for an interval there is nothing to distrust yet
     verdict = "untrusted" if doubts and ratio.low is not None else judge(ratio, run.delta)
-    return Comparison(ratio, verdict, smallest_change(ratio, run.delta), doubts)
+    return Comparison(ratio, verdict, run.delta, smallest_change(ratio, run.delta), doubts)
 
 
 def _spread_doubts(run: _Run, names: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -49,6 +50,11 @@ def _rank(rounds: int, error: float) -> int:
         ways = ways * (rounds - rank) // (rank + 1)
         rank += 1
     return rank
+
+
+def least_rounds(confidence: float) -> int:
+    """How many samples an interval needs: with fewer, ``estimate`` gives none."""
+    return next(rounds for rounds in count(1) if _rank(rounds, 1 - confidence))
 
 
 def judge(ratio: Estimate, delta: float) -> Verdict:

@@ -1,7 +1,7 @@
 """Interleaved rounds: every candidate runs in every round, so that noise hits all alike.
 
 Duet benchmarking (Bulej et al., ICPE 2020) pairs two runs in time; each round here is such a pair
-for every candidate. The clock and the randomness are parameters.
+for every candidate. The clock and the randomness are parameters. No torch here.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from convcost.measure.clocks import Call, Clock
-from convcost.measure.intervals import estimate
+from convcost.measure.intervals import estimate, least_rounds
+
+if TYPE_CHECKING:
+    from convcost.measure.clocks import Call, Clock
 
 MIN_BLOCK = 0.005
 """A block's seconds at least: the clock's own cost is then below a thousandth."""
@@ -21,7 +23,7 @@ LIKE_SPEED = 1.5
 FIRST_LOOK = 10
 """Rounds before the intervals' width is looked at first; then at twice as many, and so on."""
 SURE_ROUNDS = 12
-"""Rounds that slow candidates get time for where no budget is given."""
+"""Rounds that slow candidates get time for where no budget is given, if no more are needed."""
 
 Progress = Callable[[int, float], None]
 """Told after each round: the rounds so far and the share of the budget that is spent."""
@@ -30,7 +32,8 @@ Progress = Callable[[int, float], None]
 class Plan(NamedTuple):
     """How long to measure: until all ratios are as narrow as ``half_width`` or time is up.
 
-    ``seconds`` None: ``default_seconds``, or the time of 12 rounds where that is longer.
+    ``seconds`` None: ``default_seconds``, or the time of 12 rounds, or of as many as an interval
+    needs, where that is longer.
     """
 
     seconds: float | None
@@ -81,7 +84,8 @@ def run_rounds(
 def _budget(plan: Plan, round_seconds: float) -> float:
     if plan.seconds is not None:
         return plan.seconds
-    return max(plan.default_seconds, SURE_ROUNDS * round_seconds * 1.01)
+    rounds = max(SURE_ROUNDS, least_rounds(plan.confidence))
+    return max(plan.default_seconds, rounds * round_seconds * 1.01)
 
 
 def _is_narrow(seconds: Mapping[str, Sequence[float]], rounds: int, plan: Plan) -> bool:

@@ -1,4 +1,4 @@
-"""How long this process's threads wait for a processor. No torch here."""
+"""How long threads wait for a processor. No torch here."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import psutil
 _TASKS = Path("/proc/self/task")
 
 
-def waited_seconds(tasks: Path = _TASKS) -> float:
+def waited_seconds(*processes: Path) -> float:
     """Seconds so far in which threads were ready to run and something else had the processor.
 
-    The sum over the living threads (Linux, Documentation/scheduler/sched-stats.rst: the second
+    ``processes`` are the folders of their threads; without any it is this process. The sum over
+    the living threads (Linux, Documentation/scheduler/sched-stats.rst: the second
     number of ``schedstat``, in nanoseconds) and the time that the hypervisor gave to others.
     0 where the system doesn't tell.
     """
-    waited = sum(map(_run_delay, tasks.glob("*/schedstat")))
+    threads = (file for tasks in processes or (_TASKS,) for file in tasks.glob("*/schedstat"))
+    waited = sum(map(_run_delay, threads))
     return waited / 1e9 + getattr(psutil.cpu_times(), "steal", 0.0)
 
 

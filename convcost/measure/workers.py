@@ -131,6 +131,11 @@ class Worker:
         self.send(do, about, **arguments)
         return self.receive()
 
+    @property
+    def tasks(self) -> Path:
+        """The folder of its threads (Linux)."""
+        return Path(f"/proc/{self._process.pid}/task")
+
     def close(self) -> None:
         """Ends the process and whatever it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):

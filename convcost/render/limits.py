@@ -47,7 +47,8 @@ def found(limit: Limit) -> str:
     if inf in (mine, before):
         return f"{_text(before, unit)} → {_text(mine, unit)}"
     old, new = format_apart(unit, before, mine)
-    return f"{old} → {new}" if limit.ratio is None else f"{old} → {new} {_interval(limit.ratio)}"
+    interval = _interval(limit.ratio) if limit.ratio is not None else ""
+    return f"{old} → {new} {interval}".rstrip()
 
 
 def change(limit: Limit) -> float | None:

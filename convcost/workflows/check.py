@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
         costs = _count(config, sides, notify)
         baseline = new_baseline(config, costs.mine, file) if request.update else None
         if request.against is None:
-            command = f"convcost check {path} --update"
+            command = shlex.join(["convcost", "check", *filter(None, [request.config]), "--update"])
             bases = approved(config, costs.mine, baseline, baseline_file, command)
             costs = costs._replace(bases=bases)
         judge = _Judge(request, file, costs, sides, notify, _comparisons(config))

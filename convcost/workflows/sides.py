@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from convcost.errors import MissingError
+from convcost.measure.waiting import waited_seconds
 from convcost.measure.workers import Side, Worker
 from convcost.ops import Shape
 from convcost.report import Report
@@ -64,16 +65,20 @@ class Sides:
         except MissingError:
             return mine, None
 
-    def prepare(self, key: str, source: str, inputs: Sequence[Shape]) -> None:
-        """Builds a source on both sides, for blocks of calls.
+    def prepare(self, key: str, source: str, inputs: Sequence[Shape]) -> int:
+        """Builds a source on both sides, for blocks of calls; gives the most threads of a side.
 
         Raises:
             ConvcostError: a side can't.
         """
         for worker in self._workers:
             worker.send("prepare", source, key=key, source=source, inputs=inputs)
-        for worker in self._workers:
-            worker.receive()
+        threads: list[int] = [worker.receive() for worker in self._workers]
+        return max(threads)
+
+    def waited(self) -> float:
+        """The seconds so far that threads of all sides waited for a processor."""
+        return waited_seconds(*(worker.tasks for worker in self._workers))
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from convcost.measure.intervals import Estimate, estimate, judge, smallest_change
+from convcost.measure.comparison import Comparison, Measurement, Protocol, measure_calls
 from convcost.measure.settings import CONFIDENCE
+from convcost.measure.waiting import processors
 from convcost.measure.workers import Remote, RemoteClock
 from convcost.report import Limit as Judged
 from convcost.report import Outcome, Value
@@ -17,17 +19,14 @@ from convcost.workflows.judge import is_relative, is_timed, judged
 from convcost.workflows.measured import estimated
 from convcost.workflows.sides import Sides, as_report
 
-if TYPE_CHECKING:
-    from convcost.measure.rounds import Samples
-
 Notify = Callable[[str, float | None], None]
 
-SECONDS = 4.0
-"""For two sides of one model: twice what a comparison within one process gets."""
+SECONDS = 8.0
+"""For two sides of one model, at most: processes apart share less noise than calls of one."""
 
 
 class Clockwork(NamedTuple):
-    """How to measure: ``comparisons`` share one error budget, each takes ``seconds``."""
+    """How to measure: ``comparisons`` share one error budget, each run takes ``seconds``."""
 
     sides: Sides
     seconds: float | None
@@ -36,8 +35,12 @@ class Clockwork(NamedTuple):
 
     @property
     def confidence(self) -> float:
-        """Of each comparison, so that all of them together keep ``CONFIDENCE`` (Bonferroni)."""
-        return 1 - (1 - CONFIDENCE) / max(1, self.comparisons)
+        """Of each run of a comparison, so that all together keep ``CONFIDENCE`` (Bonferroni).
+
+        A limit is broken only if two runs with processes of their own say so, so the chance of an
+        error is that of one run squared.
+        """
+        return 1 - sqrt((1 - CONFIDENCE) / max(1, self.comparisons))
 
 
 def judge_timed(check: Check, limit: Limit, file: str, clockwork: Clockwork) -> Judged:
@@ -65,63 +68,70 @@ def _once(check: Check, limit: Limit, file: str, clockwork: Clockwork, seed: int
     if limit.metric == "latency":
         found = _latency(check, clockwork)
     else:
-        found = _ratio(check, limit, clockwork)
+        found, doubts = _ratio(check, limit, clockwork)
+        if doubts:
+            return judged(check, limit, file, "inconclusive", found, reason=doubts)
     outcome, reason = _absolute(limit, found)
     return judged(check, limit, file, outcome, found, reason=reason)
 
 
 def _against_base(check: Check, limit: Limit, file: str, clockwork: Clockwork, seed: int) -> Judged:
-    samples = _samples(check, limit, clockwork, seed)
-    head, base = (estimate(samples.seconds[name], CONFIDENCE) for name in ("head", "base"))
-    ratio = estimate(samples.ratios("head", "base"), clockwork.confidence)
-    outcome, reason = _relative(limit, ratio, base.median)
+    measured = _measured(check, limit, clockwork, seed)
+    comparison = measured.comparisons["head"]
+    outcome, reason = relative_outcome(comparison)
     return judged(
         check,
         limit,
         file,
         outcome,
-        estimated(head),
-        base=estimated(base),
-        ratio=estimated(ratio),
+        estimated(measured.latencies["head"]),
+        base=estimated(measured.latencies["base"]),
+        ratio=estimated(comparison.ratio),
         reason=reason,
     )
 
 
-def _samples(check: Check, limit: Limit, clockwork: Clockwork, seed: int) -> Samples:
-    """Seconds of both sides, in turn, block by block."""
+def _measured(check: Check, limit: Limit, clockwork: Clockwork, seed: int) -> Measurement:
+    """Both sides, in turn, block by block, and the base against itself."""
     clockwork.notify(f"building {check.name}", None)
     sides = clockwork.sides
-    sides.prepare(check.name, check.source, check.inputs)
-    from convcost.measure.rounds import Plan, run_rounds  # noqa: PLC0415  torch
-
+    threads = sides.prepare(check.name, check.source, check.inputs)
     assert sides.base is not None  # noqa: S101  else the check is new
-    candidates: dict[str, Callable[[], object]] = {
-        "base": Remote(sides.base, check.name),
-        "head": Remote(sides.head, check.name),
-    }
-    plan = Plan(clockwork.seconds, SECONDS, limit.expected / 3, clockwork.confidence)
+    calls = {"base": Remote(sides.base, check.name), "head": Remote(sides.head, check.name)}
+    protocol = Protocol(
+        seconds=clockwork.seconds,
+        delta=limit.expected,
+        clock=RemoteClock(),
+        random=Random(seed),  # noqa: S311  an order, no secret
+        waited=sides.waited,
+        threads=threads,
+        processors=processors(),
+        min_delta=limit.min_delta,
+        confidence=clockwork.confidence,
+        seconds_per_candidate=SECONDS / len(calls),
+    )
 
     def progress(rounds: int, share: float) -> None:
         clockwork.notify(f"measuring {check.name}, round {rounds}", share)
 
-    random = Random(seed)  # noqa: S311  an order, no secret
-    samples = run_rounds(candidates, plan, RemoteClock(), random, progress)
-    if samples.interrupted:
+    measured = measure_calls(calls, protocol, progress)
+    if measured.interrupted:
         raise KeyboardInterrupt
-    return samples
+    return measured
 
 
-def _relative(limit: Limit, ratio: Estimate, base: float) -> tuple[Outcome, str]:
-    """An increase counts above ``max_increase`` and above ``min_delta`` seconds."""
-    allowed = max(limit.expected, limit.min_delta / base)
-    verdict = judge(ratio, allowed)
-    if verdict == "slower":
+def relative_outcome(comparison: Comparison) -> tuple[Outcome, str]:
+    """What a head's comparison with its base says of a limit whose allowance is its ``delta``."""
+    ratio = comparison.ratio
+    if comparison.verdict == "slower":
         return "broken", ""
     if ratio.low is None or ratio.high is None:
         return "inconclusive", f"{ratio.rounds} rounds are too few for an interval"
-    if verdict != "untrusted" and ratio.high <= 1 + allowed:
+    if comparison.verdict == "untrusted":
+        return "inconclusive", "; ".join(comparison.doubts)
+    if ratio.high <= 1 + comparison.delta:
         return "kept", ""
-    change = format_percent(smallest_change(ratio, allowed))
+    change = format_percent(comparison.smallest_change)
     return "inconclusive", f"this run could only have seen a change of {change} or more"
 
 
@@ -134,7 +144,8 @@ def _latency(check: Check, clockwork: Clockwork) -> Value:
     return (report.totals or report.rows[0].values)["latency"]
 
 
-def _ratio(check: Check, limit: Limit, clockwork: Clockwork) -> Value:
+def _ratio(check: Check, limit: Limit, clockwork: Clockwork) -> tuple[Value, str]:
+    """A variant's ratio, and why its run can't be trusted, if it can't."""
     clockwork.notify(f"comparing {check.name} with {limit.variant}", None)
     found = clockwork.sides.head.ask(
         "compare",
@@ -146,7 +157,8 @@ def _ratio(check: Check, limit: Limit, clockwork: Clockwork) -> Value:
         measure=is_timed(limit),
     )
     row = next(row for row in as_report(found).rows if row.variant == limit.variant)
-    return row.values[limit.metric]
+    verdict = row.values.get("verdict") if is_timed(limit) else None
+    return row.values[limit.metric], verdict.reason or "" if verdict else ""
 
 
 def _absolute(limit: Limit, found: Value) -> tuple[Outcome, str]:

@@ -76,23 +76,25 @@ class _Worker:
         shapes = _tuples(inputs)
         return count_model(source, shapes, self._load(source, shapes, real=False)).to_dict()
 
-    def prepare(self, key: str, source: str, inputs: _Shapes) -> None:
-        """Builds a source under a key, ready for its blocks."""
-        from convcost.measure.turns import seeded  # noqa: PLC0415  torch, only where it is needed
+    def prepare(self, key: str, source: str, inputs: _Shapes) -> int:
+        """Builds a source under a key, ready for its blocks; gives the threads that run them."""
+        # torch, only where it is needed
+        from convcost.measure.turns import seeded, turn_threads  # noqa: PLC0415
 
         self._calls.clear()
         seeded()
         self._calls[key] = (
             self._spec_call(source) if is_spec(source) else self._call(source, inputs)
         )
+        return turn_threads()
 
     def block(self, key: str, times: int) -> float:
         """The seconds of so many calls."""
         from convcost.measure.execute import torch_errors  # noqa: PLC0415
         from convcost.measure.machine import settled  # noqa: PLC0415
-        from convcost.measure.turns import steady_block  # noqa: PLC0415
+        from convcost.measure.turns import steady_block, turn_threads  # noqa: PLC0415
 
-        with settled(None), torch_errors(Settings()):
+        with settled(turn_threads()), torch_errors(Settings()):
             return steady_block(self._calls[key], times)
 
     def measure(self, source: str, inputs: _Shapes, seconds: float | None) -> dict[str, Any]:
