@@ -13,6 +13,7 @@ from convcost.search.candidates import Candidate
 from convcost.search.front import spread
 from convcost.search.suggest import search
 from convcost.sources.spec import load_spec
+from convcost.uncollected import uncollected
 from convcost.variants import STANDARD, parse_variant
 from convcost.variants.rewrite import Choice
 from convcost.workflows.compare import (
@@ -84,6 +85,7 @@ def _source(request: SuggestRequest, notify: Notify) -> Source:
     return spec_source(spec.graph, request.only, request.keep)
 
 
+@uncollected()
 def _searched(request: SuggestRequest, source: Source, notify: Notify) -> Searched:
     start = time.perf_counter()
     bounds = request.bounds
