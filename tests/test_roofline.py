@@ -16,7 +16,8 @@ from convcost.measure.ceilings_cache import Ceilings, load_ceilings, save_ceilin
 from convcost.measure.clocks import HostClock
 from convcost.measure.roofline import measure_ceilings
 from convcost.ops import Conv
-from convcost.report import Value, number
+from convcost.render.notes import footnotes
+from convcost.report import Report, Row, Value, number
 from convcost.workflows.roofline import became_memory_bound, bound_of, on_roofline, works
 
 CEILINGS = Ceilings(1e11, 2e10, 5e-6)
@@ -73,6 +74,20 @@ def test_what_is_three_times_slower_than_its_ceilings_is_bound_by_overhead() -> 
     best = number(values(graph)["attainable_latency"])
     assert values(graph, 2.9 * best)["bound"].value == "compute"
     assert values(graph, 3.1 * best)["bound"].value == "overhead"
+
+
+def test_what_is_faster_than_any_arithmetic_has_no_bound_but_a_note() -> None:
+    graph = network(conv(64, 64, 3), size=112)
+    arithmetic = number(values(graph)["compute_latency"])
+    assert values(graph, 0.26 * arithmetic)["bound"].value == "compute"
+    beyond = values(graph, 0.24 * arithmetic)
+    assert not {"bound", "roofline_share"} & set(beyond)
+    latency = {"latency": Value("measured", 0.24 * arithmetic)}
+    row = Row("net", "standard", "network", "", (1, 64, 112, 112), {**beyond, **latency})
+    report = Report("compare", "net.yaml", ((1, 64, 112, 112),), {}, (row,), {})
+    assert any("convcost machine --refresh" in note for note in footnotes(report))
+    known = row._replace(values={**values(graph, arithmetic), **latency})
+    assert not any("--refresh" in note for note in footnotes(report._replace(rows=(known,))))
 
 
 def test_without_a_latency_nothing_is_said_of_its_share() -> None:

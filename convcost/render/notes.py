@@ -22,6 +22,11 @@ def footnotes(report: Report) -> Iterator[str]:
             f"{env['memory_format']}, torch {env['torch']}; {rounds} with warm caches, "
             "99 % intervals in brackets"
         )
+    if any(map(_is_beyond_roofline, report.rows)):
+        yield (
+            "bound by: not known where a row is faster than the machine's ceilings, which were "
+            "measured beside other work; 'convcost machine --refresh' measures them again"
+        )
     yield from _differences(report)
     marks = {mark(row) for row in report.rows}
     if report.kind == "profile":
@@ -29,6 +34,13 @@ def footnotes(report: Report) -> Iterator[str]:
     if "✓" in marks:
         yield "✓ fvcore counts the same"
     yield from _second_counts(report.rows)
+
+
+def _is_beyond_roofline(row: Row) -> bool:
+    latency, best = (row.values.get(key) for key in ("latency", "attainable_latency"))
+    if latency is None or latency.value is None or best is None or not best.value:
+        return False
+    return "bound" not in row.values
 
 
 def _second_counts(rows: Sequence[Row]) -> Iterator[str]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 MOST_OVERHEAD = 3
 """What is slower than so many times its ceilings is bound by neither compute nor memory."""
 
+MOST_SAVED = 4
+"""No algorithm does a convolution with less than a quarter of its multiplications (Winograd's
+F(4×4, 3×3): Lavin and Gray, 'Fast Algorithms for Convolutional Neural Networks', CVPR 2016)."""
+
 
 class Work(NamedTuple):
     """What one op multiplies and moves."""
@@ -101,7 +105,8 @@ def roofline(ops: Sequence[Work], ceilings: Ceilings, latency: float | None) -> 
     its bytes at the memory's bandwidth, and the smallest convolution's call (Williams et al.,
     'Roofline', CACM 2009, with a floor). They run one after the other, so ``attainable_latency``
     is the sum over the ops. The kind that makes up most of the sum bounds the row, a call's floor
-    being ``overhead``; so is whatever is slower than three times the sum.
+    being ``overhead``; so is whatever is slower than three times the sum. Nothing bounds a row that
+    is faster than any arithmetic could be: the ceilings were measured beside other work.
     """
     parts = {"compute": 0.0, "memory": 0.0, "overhead": 0.0}
     compute = memory = 0.0
@@ -119,7 +124,7 @@ def roofline(ops: Sequence[Work], ceilings: Ceilings, latency: float | None) -> 
         "overhead_latency": Value("measured", len(ops) * ceilings.floor),
         "attainable_latency": Value("measured", attainable),
     }
-    if latency is None or not attainable:
+    if latency is None or not attainable or latency * MOST_SAVED < compute:
         return values
     slow = latency > MOST_OVERHEAD * attainable
     return {
