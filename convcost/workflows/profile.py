@@ -14,6 +14,7 @@ from convcost.graph import Graph
 from convcost.measure.settings import Device, Settings
 from convcost.ops import Input, Shape
 from convcost.report import EffectiveField, Report, Row
+from convcost.uncollected import uncollected
 from convcost.workflows.choose import choose
 from convcost.workflows.effective import UNKNOWN, effective_field_of
 from convcost.workflows.environment import environment
@@ -134,12 +135,13 @@ def profile_loaded(
 ) -> Report:
     """The costs of a model that is there; ``reload`` gives it with data, where it has none."""
     notify("tracing", None)
-    loaded, graph, notices = traced(loaded, request.source, reload)
-    costs = analyse(graph)
+    with uncollected():
+        loaded, graph, notices = traced(loaded, request.source, reload)
+        costs = analyse(graph)
+        groups = _groups(graph, request)
+        rows = list(rows_of(graph, costs, groups))
     effective = _effective(loaded, graph, costs, request, notify)
     unseen = (UNKNOWN,) if request.effective_field and effective is None else ()
-    groups = _groups(graph, request)
-    rows = list(rows_of(graph, costs, groups))
     totals = dict(costs.totals)
     measured, counts = _run(loaded, graph, costs, request, notify)
     if measured is not None:
