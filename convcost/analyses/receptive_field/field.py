@@ -168,6 +168,8 @@ def unite(boxes: Iterable[Box]) -> tuple[Box, ...]:
 def _add(kept: list[Box], box: Box) -> None:
     for index, other in enumerate(kept):
         merged = _merge(other, box)
+        if merged is other:
+            return
         if merged is not None:
             del kept[index]
             # the merged box may cover what its parts did not
@@ -177,7 +179,10 @@ def _add(kept: list[Box], box: Box) -> None:
 
 
 def _merge(first: Box, second: Box) -> Box | None:
-    if all(map(covers, first, second)) or all(map(covers, second, first)):
+    if all(map(covers, first, second)):
+        # an axis without a step of its own takes the other's
+        return first if all(axis.jump for axis in first) else tuple(map(join, first, second))
+    if all(map(covers, second, first)):
         return tuple(map(join, first, second))
     unlike = sum(not (covers(a, b) and covers(b, a)) for a, b in zip(first, second, strict=True))
     return tuple(map(join, first, second)) if unlike < 2 else None
