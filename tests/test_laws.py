@@ -79,7 +79,7 @@ def test_the_computed_shape_is_the_executed_one(graph: Graph) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel_size", "stride", "padding"), product((2, 3, 5), (1, 2, 3), (0, 1))
+    ("kernel_size", "stride", "padding"), list(product((2, 3, 5), (1, 2, 3), (0, 1)))
 )
 def test_a_pool_in_ceil_mode_takes_what_torch_takes(
     kernel_size: int, stride: int, padding: int
