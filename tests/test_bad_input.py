@@ -490,7 +490,7 @@ def test_ctrl_c_while_measuring_shows_what_was_measured(tmp_path: Path) -> None:
     assert "interrupted: only what was measured before is shown" in ran.err
     assert_no_fault(ran)
     shown = fine_with_note("render", "saved.json", folder=tmp_path)
-    assert f"; {found['environment']['rounds']} rounds with warm caches" in shown
+    assert f"; {found['environment']['rounds']} round" in shown
 
 
 def fine_with_note(*arguments: str, folder: Path) -> str:

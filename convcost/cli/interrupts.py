@@ -40,6 +40,11 @@ def was_interrupted() -> bool:
     return _Interrupts.pending
 
 
+def answer() -> None:
+    """Takes note that what was measured before Ctrl-C is shown: that is its answer."""
+    _Interrupts.pending = False
+
+
 def raise_again() -> None:
     """Raises an interrupt that was noted and put off, or lost.
 

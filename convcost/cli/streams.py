@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from convcost.cli.interrupts import raise_again
+from convcost.cli.interrupts import answer, raise_again
 from convcost.errors import ConvcostError, printable
 from convcost.render import (
     CHECK_FORMATS,
@@ -78,6 +78,8 @@ def draws(format: str, copies: Sequence[Copy]) -> bool:  # noqa: A002
 
 def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: A002
     """Writes a report to standard output and its copies, and its notices to standard error."""
+    if report.interrupted:
+        answer()
     text = _rendered(report, format, copies) if copies or format != "table" else ""
     for notice in report.notices:
         remark(f"note: {notice}")
