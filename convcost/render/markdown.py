@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from convcost.render.designs import specs
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences, specs
+from convcost.render.sentences import sentences
 from convcost.report import Report
 
 

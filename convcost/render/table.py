@@ -12,9 +12,10 @@ from rich.text import Text
 
 from convcost.render.cells import Column
 from convcost.render.check_table import check_view
+from convcost.render.designs import specs
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences, specs
+from convcost.render.sentences import sentences
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
