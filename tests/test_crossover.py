@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from convcost.render.table import render
 from convcost.report import Report, Row, Value, exact
 from convcost.search.crossover import NEAR, find_crossover
+from convcost.workflows import crossover as workflow
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([1, -1]))
@@ -184,3 +185,12 @@ def test_a_spec_without_a_convolution_has_no_crossover(tmp_path: Path) -> None:
     (tmp_path / "flat.yaml").write_text(text, encoding="utf-8")
     said = refused("crossover", "flat.yaml", "--vary", "size=8:9", folder=tmp_path)
     assert "flat has no convolution" in said
+
+
+@pytest.mark.parametrize(("rounds", "said"), [((30, 30), "30"), ((30, 12, 80), "12 to 80")])
+def test_the_rounds_of_all_numbers_are_told(rounds: tuple[int, ...], said: str) -> None:
+    made = [
+        Row("conv", "separable", "network", "", (1,), {"latency_ratio": ratio})
+        for ratio in (Value("measured", 1.0, rounds=number) for number in rounds)
+    ]
+    assert workflow._rounds(made) == {"rounds": said}

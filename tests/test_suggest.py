@@ -15,6 +15,7 @@ from convcost.analyses import analyse
 from convcost.analyses.receptive_field import find_network_field
 from convcost.graph import Graph, GraphBuilder
 from convcost.ops import Conv, Elementwise, Norm, Pool
+from convcost.render import designs
 from convcost.report import Row, Value, number
 from convcost.search.candidates import Base, Counts, Fields, candidates, network_field
 from convcost.search.front import is_dominated, pareto_front, spread
@@ -478,3 +479,21 @@ def test_designs_that_take_too_long_are_left_out() -> None:
     # where none is fast enough all stay: the fastest comes nearest
     assert in_time(rows, 0.5) == (rows, ())
     assert in_time(rows, None) == (rows, ())
+
+
+@pytest.mark.parametrize(
+    ("ratios", "said"),
+    [
+        ([(0.4, 0.38, 0.42), (0.6, 0.55, 0.65)], "1"),
+        ([(0.6, 0.55, 0.65), (0.4, 0.38, 0.42)], "2"),
+        ([(0.4, 0.35, 0.45), (0.6, 0.55, 0.65), (0.5, 0.44, 0.56)], "1, maybe 3"),
+        ([(0.4, 0.35, 0.45), (0.41, 0.36, 0.46), (0.42, 0.37, 0.47)], "1, maybe 2 and 3"),
+        ([(0.4, None, None), (0.6, 0.55, 0.65)], ""),
+        ([], ""),
+    ],
+)
+def test_the_fastest_design_is_named_with_those_that_may_be_as_fast(
+    ratios: list[tuple[float, float | None, float | None]], said: str
+) -> None:
+    values = [Value("measured", middle, low=low, high=high) for middle, low, high in ratios]
+    assert designs._fastest(values) == said
