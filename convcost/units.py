@@ -120,6 +120,18 @@ def format_percent(share: float, digits: int = 2) -> str:
     return f"{format_digits(share * 100, digits)} %"
 
 
+def format_several(count: object, noun: str) -> str:
+    """A count with its noun: ``1 round``, ``1,017 designs``, ``12 to 80 rounds``."""
+    number = f"{count:,}" if isinstance(count, int) else str(count)
+    return f"{number} {noun}{'' if count == 1 else 's'}"
+
+
+def format_too_few(rounds: int | None) -> str:
+    """Why there is no interval: ``5 rounds are too few for an interval``."""
+    verb = "is" if rounds == 1 else "are"
+    return f"{format_several(rounds, 'round')} {verb} too few for an interval"
+
+
 def format_positions(positions: float, digits: int = 3) -> str:
     """A span or a stride: ``427``, ``0.5``."""
     if float(positions).is_integer():

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from convcost.ops import format_shape
 from convcost.render.cells import compared, format_value
 from convcost.report import Report, Row, Value, number
-from convcost.units import format_count, format_factor, format_percent, format_seconds
+from convcost.units import (
+    format_count,
+    format_factor,
+    format_percent,
+    format_seconds,
+    format_too_few,
+)
 
 
 def paper(row: Row, reference: Row) -> str:
@@ -95,8 +101,7 @@ def here(row: Row, report: Report) -> str:
         return f"here not to be trusted: {row.values['verdict'].reason}"
     change = row.values.get("smallest_change")
     if change is None:
-        rounds = "1 round is" if ratio.rounds == 1 else f"{ratio.rounds} rounds are"
-        return f"here inconclusive: {rounds} too few for an interval"
+        return f"here inconclusive: {format_too_few(ratio.rounds)}"
     return (
         f"here inconclusive {_interval(row)}: "
         f"this run could only have seen a change of {format_percent(number(change))} or more"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from convcost.render.cells import mark
 from convcost.report import METRICS, Report, Row, number
-from convcost.units import format_factor
+from convcost.units import format_factor, format_several
 
 
 def footnotes(report: Report) -> Iterator[str]:
@@ -16,7 +16,7 @@ def footnotes(report: Report) -> Iterator[str]:
         yield from _machine_notes(report)
         return
     if "processor" in env:
-        threads, rounds = (_several(env[f"{noun}s"], noun) for noun in ("thread", "round"))
+        threads, rounds = (format_several(env[f"{noun}s"], noun) for noun in ("thread", "round"))
         yield (
             f"{env['processor']}, {env['device']}, {threads}, {env['dtype']}, "
             f"{env['memory_format']}, torch {env['torch']}; {rounds} with warm caches, "
@@ -55,13 +55,9 @@ def _second_counts(rows: Sequence[Row]) -> Iterator[str]:
         yield f"{mark(same[0])} {variants}: {reason}".lstrip()
 
 
-def _several(count: object, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def _machine_notes(report: Report) -> Iterator[str]:
     env = report.environment
-    yield f"{_several(env['threads'], 'thread')}, torch {env['torch']}"
+    yield f"{format_several(env['threads'], 'thread')}, torch {env['torch']}"
     yield (
         "multiplications: a large matrix product; memory: a copy larger than the caches, bytes "
         "read and written; an op with fewer FLOP per byte than the last column is bound by memory"

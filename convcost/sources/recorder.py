@@ -194,7 +194,7 @@ class Recorder:
         if like is None:
             return torch.empty(shape, dtype=dtype or torch.float32, device=META)
         source = self.twin(like)
-        if dtype is None and self.shape(like) == shape:
+        if dtype in (None, source.dtype) and self.shape(like) == shape:
             return source
         key = (id(source), shape, dtype)
         if key not in self._new_twins:
@@ -244,9 +244,7 @@ class Recorder:
 
 
 def _twin_like(source: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:
-    """A twin in the memory format of ``source``: itself, where it has the shape already."""
-    if dtype is source.dtype and source.shape == shape:
-        return source
+    """A twin in the memory format of ``source``."""
     stride = source.stride()
     last = len(shape) > 3 and len(stride) == len(shape) and stride[1] == 1 and shape[1] > 1
     if not last:

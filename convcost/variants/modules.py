@@ -99,6 +99,9 @@ def rewrite_convolutions(
     )
 
 
+_DICTS = (dict, OrderedDict)
+
+
 def starting_memo(model: nn.Module, *, share: bool) -> dict[int, Any]:
     """What ``copy.deepcopy`` starts from: tensors that aren't to be copied stand for themselves.
 
@@ -108,9 +111,6 @@ def starting_memo(model: nn.Module, *, share: bool) -> dict[int, Any]:
     memo: dict[int, Any] = {id(d): type(d)() for d in attributes if type(d) in _DICTS and not d}
     tensors = (*model.parameters(), *model.buffers()) if share else ()
     return memo | {id(t): t for t in tensors}
-
-
-_DICTS = (dict, OrderedDict)
 
 
 def copied(model: nn.Module, memo: dict[int, Any]) -> nn.Module:

@@ -28,7 +28,8 @@ def layer_groups(graph: Graph) -> list[Group]:
     """One group for each call of a module without others inside, one for each op elsewhere."""
     inner = _inner_paths(graph)
     groups = []
-    call, indexes = 0, [0]
+    call = 0
+    indexes: list[int] = []
     for index, node in enumerate(graph.nodes):
         if not node.call or node.module in inner:
             call = 0

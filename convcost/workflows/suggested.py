@@ -16,7 +16,7 @@ from convcost.search.candidates import Candidate
 from convcost.search.front import is_dominated
 from convcost.search.suggest import Bounds, Found, Miss
 from convcost.sources.spec_text import spec_text
-from convcost.units import FORMATTERS, format_percent, format_seconds
+from convcost.units import FORMATTERS, format_percent, format_seconds, format_several
 from convcost.variants import STANDARD
 from convcost.variants.mixed import Mixed, rewrite_mixed, steps_of
 from convcost.workflows.compare import is_model
@@ -245,8 +245,7 @@ def _notices(
         f"{count:,} by {bound.replace('_', '-')}" for bound, count in found.missed.items()
     )
     yield (
-        f"{found.tried:,} design{'s' if found.tried > 1 else ''} counted in "
-        f"{format_seconds(searched.seconds)}"
+        f"{format_several(found.tried, 'design')} counted in {format_seconds(searched.seconds)}"
         + (f"; left out: {missed}" if missed else "")
         + (f"; no better than another on paper: {found.dominated:,}" if found.dominated else "")
     )

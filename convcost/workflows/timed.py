@@ -14,7 +14,7 @@ from convcost.measure.workers import Remote, RemoteClock
 from convcost.report import Limit as Judged
 from convcost.report import Outcome, Value
 from convcost.sources.checks import Check, Limit
-from convcost.units import format_percent
+from convcost.units import format_percent, format_too_few
 from convcost.workflows.judge import is_relative, is_timed, judged
 from convcost.workflows.measured import estimated
 from convcost.workflows.sides import Sides, as_report
@@ -126,7 +126,7 @@ def relative_outcome(comparison: Comparison) -> tuple[Outcome, str]:
     if comparison.verdict == "slower":
         return "broken", ""
     if ratio.low is None or ratio.high is None:
-        return "inconclusive", f"{ratio.rounds} rounds are too few for an interval"
+        return "inconclusive", format_too_few(ratio.rounds)
     if comparison.verdict == "untrusted":
         return "inconclusive", "; ".join(comparison.doubts)
     if ratio.high <= 1 + comparison.delta:
@@ -168,7 +168,7 @@ def _absolute(limit: Limit, found: Value) -> tuple[Outcome, str]:
     else:
         low, high = found.low, found.high
     if not isinstance(low, int | float) or not isinstance(high, int | float):
-        return "inconclusive", found.reason or f"{found.rounds} rounds are too few for an interval"
+        return "inconclusive", found.reason or format_too_few(found.rounds)
     inside = (low, high) if limit.bound == "min" else (-high, -low)
     bound = limit.expected if limit.bound == "min" else -limit.expected
     if inside[0] >= bound:

@@ -36,7 +36,7 @@ def verification(loaded: LoadedModel, graph: Graph, costs: Costs) -> tuple[Row, 
 
     args, kwargs = on_device(loaded.args, loaded.kwargs, loaded.module)
     counts = second_counts(loaded.module, args, kwargs)
-    ours = dict.fromkeys(FAMILIES, 0) | _ours(graph, costs)
+    ours = _ours(graph, costs)
     shown = [family for family in FAMILIES if ours[family] or _counted(counts, family)]
     rows = [_row(family, ours, counts) for family in shown]
     return (*rows, _total(ours, counts))

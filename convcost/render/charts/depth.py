@@ -14,11 +14,11 @@ from convcost.render.charts.picture import (
     chart,
     layered,
     log_axis,
-    named,
     round_step,
     sized,
 )
 from convcost.report import METRICS, Report, Row
+from convcost.units import format_several
 
 _KEYS = ("receptive_field", "effective_stride")
 _AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
@@ -123,7 +123,6 @@ def _describe(rows: Sequence[Row], data: Sequence[Datum]) -> str:
     }
     told = " and ".join(f"{label} up to {size:,.10g}" for label, size in largest.items() if size)
     blind = sum(1 for row in rows if not list(_sizes(row, "receptive_field")))
-    rest = (
-        f" {named(blind, 'row')} without a finite field {'is' if blind == 1 else 'are'} left out."
-    )
+    verb = "is" if blind == 1 else "are"
+    rest = f" {format_several(blind, 'row')} without a finite field {verb} left out."
     return f"Through the layers, in input positions: {told}.{rest if blind else ''}"

@@ -80,8 +80,3 @@ def round_step(span: float, most: int) -> float:
     """The smallest of 1, 2, 5, 10, 20 … that goes into ``span`` no more than ``most`` times."""
     power = 10.0 ** floor(log10(span / most))
     return next(n * power for n in (1, 2, 5, 10) if n * power >= span / most)
-
-
-def named(count: int, thing: str) -> str:
-    """``1 layer``, ``53 layers``."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"

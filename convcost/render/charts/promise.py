@@ -22,10 +22,10 @@ from convcost.render.charts.picture import (
     chart,
     layered,
     log_axis,
-    named,
     sized,
 )
 from convcost.report import METRICS, Report, Row, Value, number
+from convcost.units import format_several
 
 
 def pictures(report: Report) -> Iterator[Picture]:
@@ -138,8 +138,8 @@ def _describe(rows: Sequence[Row], report: Report, promised: float) -> str:
     slowest = max(rows, key=lambda row: number(row.values["latency"]))
     name = slowest.name if report.kind == "profile" else slowest.variant
     return (
-        f"{named(len(rows), what)} on logarithmic axes. On the dashed line time follows the "
-        f"multiplications at the rate of {whole}; above it a {what} takes longer than its "
+        f"{format_several(len(rows), what)} on logarithmic axes. On the dashed line time follows "
+        f"the multiplications at the rate of {whole}; above it a {what} takes longer than its "
         f"multiplications promise: {len(over)} of {len(rows)} do, by more than 10 %. The slowest "
         f"is {name} with {format_value('latency', slowest.values['latency'])}."
     )

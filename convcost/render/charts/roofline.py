@@ -18,11 +18,10 @@ from convcost.render.charts.picture import (
     chart,
     layered,
     log_axis,
-    named,
     sized,
 )
 from convcost.report import METRICS, Report, Row, number
-from convcost.units import format_count
+from convcost.units import format_count, format_several
 
 _NEEDED = ("latency", "multiplications", "arithmetic_intensity", "bound")
 
@@ -123,5 +122,5 @@ def _describe(rows: Sequence[Row], ceilings: Ceilings) -> str:
         f"The line is the most that this machine does: {format_count(ceilings.byte_count)}B moved "
         f"and {format_count(ceilings.multiplications)} multiplications a second; from "
         f"{ceilings.ridge:.3g} FLOP per byte on arithmetic is the limit. What bounds the "
-        f"{named(len(rows), 'row')}: {told}."
+        f"{format_several(len(rows), 'row')}: {told}."
     )
