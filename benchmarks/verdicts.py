@@ -23,8 +23,10 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import product
+from functools import cache
+from itertools import count, product
 from pathlib import Path
+from timeit import repeat
 from typing import NamedTuple
 
 import torch
@@ -35,7 +37,8 @@ import convcost
 from convcost.measure.settings import Settings
 
 SECONDS = 2.0
-SHAPES = {"0.5 ms": (64, 64, 44), "20 µs": (8, 8, 12)}
+SIZES = {"0.5 ms": (64, 500e-6), "20 µs": (8, 20e-6)}
+"""The channels of a convolution and about how many seconds a call of it takes."""
 TRIALS = {
     "same": (20, 20, 0.03),
     "+5 %": (20, 21, 0.03),
@@ -57,14 +60,26 @@ class Setting(NamedTuple):
         return f"{self.size}, {self.threads} threads, {'busy' if self.busy else 'quiet'}"
 
 
-SETTINGS = [Setting(*point) for point in product(SHAPES, (1, 2), (False, True))]
+SETTINGS = [Setting(*point) for point in product(SIZES, (1, 2), (False, True))]
 
 
-def convolution(size: str) -> Callable[[], object]:
-    inputs, outputs, width = SHAPES[size]
-    conv = nn.Conv2d(inputs, outputs, 3).eval()
-    sample = torch.randn(1, inputs, width, width)
+@cache
+def width(size: str, threads: int) -> int:
+    """The smallest map on which a call of the convolution takes that long on this machine."""
+    channels, seconds = SIZES[size]
+    torch.set_num_threads(threads)
+    with torch.inference_mode():
+        return next(side for side in count(4) if fastest(convolution(channels, side)) >= seconds)
+
+
+def convolution(channels: int, side: int) -> Callable[[], object]:
+    conv = nn.Conv2d(channels, channels, 3).eval()
+    sample = torch.randn(1, channels, side, side)
     return lambda: conv(sample)
+
+
+def fastest(call: Callable[[], object]) -> float:
+    return min(repeat(call, number=1, repeat=50))
 
 
 def repeated(call: Callable[[], object], times: int) -> Callable[[], object]:
@@ -135,7 +150,8 @@ def trials(*, long: bool) -> Iterator[tuple[Setting, str, bool]]:
 def tried(setting: Setting, trial: str, *, peers: bool) -> dict[str, str]:
     """What each way says."""
     *times, delta = TRIALS[trial]
-    call = convolution(setting.size)
+    side = width(setting.size, setting.threads)
+    call = convolution(SIZES[setting.size][0], side)
     first, second = (repeated(call, int(number)) for number in times)
     with neighbour(busy=setting.busy):
         found = {WAYS[0]: by_convcost(first, second, setting.threads, delta)}

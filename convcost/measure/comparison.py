@@ -77,11 +77,11 @@ def measure_calls(calls: Mapping[str, Call], protocol: Protocol, progress: Progr
     """Times ``calls`` in interleaved rounds, each against the first.
 
     The first runs a second time in every round, hidden: what it shows against itself is what noise
-    alone makes of a comparison. All comparisons, that one too, share the confidence (Bonferroni).
+    alone makes of a comparison. The comparisons that are judged share the confidence (Bonferroni).
     """
     reference, *others = calls
     arms = {**calls, reference + _AGAIN: calls[reference]} if others else dict(calls)
-    confidence = 1 - (1 - protocol.confidence) / max(1, len(arms) - 1)
+    confidence = 1 - (1 - protocol.confidence) / max(1, len(others))
     budget = protocol.seconds_per_candidate * len(calls)
     plan = Plan(protocol.seconds, budget, protocol.delta / 3, confidence)
     start, waited = protocol.clock.now(), protocol.waited()
