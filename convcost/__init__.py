@@ -58,11 +58,14 @@ def compare(  # noqa: PLR0913  the command's own options
     per_layer: bool = False,
     measure: bool = True,
     settings: Settings | None = None,
+    axes: Mapping[str, Sequence[int | str]] | None = None,
 ) -> Report:
-    """Variants of a layer spec side by side, as ``convcost compare`` shows them.
+    """Variants of a layer spec or a model side by side, as ``convcost compare`` shows them.
 
-    ``source`` is a YAML file's path (None: the primer's layer), ``variants`` are texts such as
-    ``atrous:rate=4``; ``settings`` say where and how to measure.
+    ``source`` is a YAML file's path or names a model (None: the primer's layer), ``variants`` are
+    texts such as ``atrous:rate=4``; ``settings`` say where and how to measure. ``axes`` give
+    several values of ``batch``, ``dtype``, ``memory_format``, ``threads`` or ``compile``, such as
+    ``{"threads": (1, 2)}``: each combination adds rows.
 
     Raises:
         ConvcostError: the spec or a variant has mistakes, or it can't run as asked.
@@ -85,6 +88,7 @@ def compare(  # noqa: PLR0913  the command's own options
         per_layer=per_layer,
         measure=measure,
         settings=settings or Defaults(),
+        axes=axes or {},
     )
     return run(request)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 _DECIMAL = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 _BINARY = ((2.0**40, " TiB"), (2.0**30, " GiB"), (2.0**20, " MiB"), (2.0**10, " KiB"))
@@ -124,6 +124,19 @@ def format_several(count: object, noun: str) -> str:
     """A count with its noun: ``1 round``, ``1,017 designs``, ``12 to 80 rounds``."""
     number = f"{count:,}" if isinstance(count, int) else str(count)
     return f"{number} {noun}{'' if count == 1 else 's'}"
+
+
+def format_settings(settings: Mapping[str, object]) -> Iterator[str]:
+    """Settings as a reader says them: ``batch 8``, ``channels_last``, ``1 thread``."""
+    for key, value in settings.items():
+        if key in ("dtype", "memory_format"):
+            yield str(value)
+        elif key == "threads":
+            yield format_several(value, "thread")
+        elif key == "compile":
+            yield "compiled" if value == "on" else "not compiled"
+        else:
+            yield f"{key} {value}"
 
 
 def format_too_few(rounds: int | None) -> str:

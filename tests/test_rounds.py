@@ -37,6 +37,7 @@ def odd() -> None: ...
 
 NAMES = {fast: "fast", slow: "slow", odd: "odd"}
 CANDIDATES = {"fast": fast, "slow": slow}
+PAIR = {"slow": "fast"}
 
 
 def clock(costs: Mapping[object, float], noise: float = 0.0) -> FakeClock:
@@ -45,7 +46,9 @@ def clock(costs: Mapping[object, float], noise: float = 0.0) -> FakeClock:
 
 
 def plan(seconds: float | None = 1.0, half_width: float = -1.0) -> Plan:
-    return Plan(seconds, default_seconds=1.0, half_width=half_width, confidence=0.99)
+    return Plan(
+        seconds, default_seconds=1.0, half_width=half_width, confidence=0.99, references=PAIR
+    )
 
 
 def run(fake: FakeClock, plan: Plan, looks: list[int] | None = None) -> Samples:

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
+from convcost.cli.axes import Batch, Compiles, Dtypes, MemoryFormats, ThreadCounts, parse_axes
 from convcost.cli.options import (
+    Cold,
     Delta,
     Device,
     Format,
@@ -16,12 +18,11 @@ from convcost.cli.options import (
     Seconds,
     Seed,
     Set,
-    Threads,
     parse_argument,
     parse_model_variant,
     parse_shape,
 )
-from convcost.measure.settings import Dtype, MemoryFormat, Settings
+from convcost.measure.settings import Settings
 
 _WHAT = "What to compare"
 _WHERE = "Where and how to measure"
@@ -51,18 +52,13 @@ def command(  # noqa: PLR0913  one parameter for each option
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="Show the layers too.", rich_help_panel=_WHAT)
     ] = False,
-    batch: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Inputs at once.", rich_help_panel=_WHAT)
-    ] = 1,
+    batch: Batch = "1",
     measure: Measure = True,
     device: Device = "cpu",
-    dtype: Annotated[
-        Dtype, typer.Option(help="Type of weights and activations.", rich_help_panel=_WHERE)
-    ] = "float32",
-    memory_format: Annotated[
-        MemoryFormat, typer.Option(help="Order in memory.", rich_help_panel=_WHERE)
-    ] = "contiguous",
-    threads: Threads = None,
+    dtype: Dtypes = "float32",
+    memory_format: MemoryFormats = "contiguous",
+    threads: ThreadCounts = None,
+    compile: Compiles = "off",  # noqa: A002  the option's name
     seconds: Seconds = None,
     delta: Delta = 0.03,
     seed: Seed = 0,
@@ -70,6 +66,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         bool,
         typer.Option("--cuda-graph", help="Replay a CUDA graph.", rich_help_panel=_WHERE),
     ] = False,
+    cold: Cold = False,
     format: Format = "table",  # noqa: A002  the option's name
     output: Output = None,
 ) -> int:
@@ -80,21 +77,33 @@ def command(  # noqa: PLR0913  one parameter for each option
     $ convcost compare configs/aspp.yaml --variant separable --per-layer
 
     $ convcost compare examples/resnet.py --variant dense:output_stride=8
+
+    $ convcost compare --memory-format contiguous,channels_last --threads 1,2
     """
     from convcost.cli.streams import draws, parse_copies, progress, show
     from convcost.workflows.compare import CompareRequest, compare
 
     copies = parse_copies(output or ())
-    settings = Settings(device, dtype, memory_format, threads, seconds, delta, seed, cuda_graph)
+    axes = parse_axes(
+        {
+            "batch": batch,
+            "dtype": dtype,
+            "memory_format": memory_format,
+            "threads": threads,
+            "compile": compile,
+        }
+    )
     request = CompareRequest(
         source=source,
         variants=tuple(map(parse_model_variant, variant or ())),
         only=tuple(only or ()),
         keep=tuple(keep or ()),
-        batch=batch,
         per_layer=per_layer,
         measure=measure,
-        settings=settings,
+        settings=Settings(
+            device, seconds=seconds, delta=delta, seed=seed, cuda_graph=cuda_graph, cold=cold
+        ),
+        axes=axes,
         arguments=dict(map(parse_argument, set or ())),
         inputs=tuple(map(parse_shape, input or ())),
         pictures=draws(format, copies),

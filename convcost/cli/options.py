@@ -65,6 +65,10 @@ Seed = Annotated[
     int,
     typer.Option(min=0, max=2**63 - 1, help="Of weights and order.", rich_help_panel=_WHERE),
 ]
+Cold = Annotated[
+    bool,
+    typer.Option("--cold", help="Flush the caches before each call.", rich_help_panel=_WHERE),
+]
 Device = Annotated[settings.Device, typer.Option(help="Where to run.", rich_help_panel=_WHERE)]
 
 _WHAT = "What to run"

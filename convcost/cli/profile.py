@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from convcost.cli.options import (
+    Cold,
     Delta,
     Device,
     Format,
@@ -81,6 +82,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     seconds: Seconds = None,
     delta: Delta = 0.03,
     seed: Seed = 0,
+    cold: Cold = False,
     format: Format = "table",  # noqa: A002  the option's name
     output: Output = None,
 ) -> int:
@@ -107,7 +109,9 @@ def command(  # noqa: PLR0913  one parameter for each option
         glob=filter,
         verify=verify,
         measure=measure,
-        settings=Settings(device=device, threads=threads, seconds=seconds, delta=delta, seed=seed),
+        settings=Settings(
+            device=device, threads=threads, seconds=seconds, delta=delta, seed=seed, cold=cold
+        ),
         pictures=draws(format, copies),
         effective_field=effective_field,
     )

@@ -1,7 +1,8 @@
-"""How large the machine's caches are."""
+"""How large the machine's caches are, and what empties them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,3 +36,10 @@ def flushing_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return size
     return min(max(size + size // 4, _LEAST), _MOST)
+
+
+def flushed(device: torch.device) -> Callable[[], object]:
+    """What leaves nothing of use in the caches: it streams a buffer larger than they are."""
+    buffer = torch.zeros(flushing_bytes(device), dtype=torch.uint8, device=device)
+    # a memset is enough for a GPU's second level; a processor's reads come from its caches too
+    return buffer.zero_ if device.type == "cuda" else lambda: buffer.add_(1)

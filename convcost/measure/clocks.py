@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
+
+from convcost.measure.caches import flushed
 
 Call = Callable[[], object]
 
@@ -76,6 +78,37 @@ class EventClock:
         return [before.elapsed_time(after) / 1e3 for before, after in pairwise(marks)]
 
 
-def clock_for(device: torch.device) -> MarkingClock:
-    """The clock that fits ``device``."""
-    return HostClock() if device.type == "cpu" else EventClock(device)
+class ColdClock:
+    """Another clock, with nothing in the caches when a call begins."""
+
+    def __init__(self, clock: MarkingClock, flush: Call) -> None:
+        self._clock, self._flush = clock, flush
+        self.now, self.mark, self.spans = clock.now, clock.mark, clock.spans
+
+    def block(self, call: Call, times: int) -> float:
+        return sum(self._once(call) for _ in range(times))
+
+    def _once(self, call: Call) -> float:
+        self._flush()
+        return self._clock.block(call, 1)
+
+
+class ThreadsClock:
+    """Another clock, which sets torch to each call's number of threads before its block."""
+
+    def __init__(self, clock: Clock, threads: Mapping[Call, int]) -> None:
+        self._clock, self._threads = clock, threads
+        self.now = clock.now
+
+    def block(self, call: Call, times: int) -> float:
+        if torch.get_num_threads() != self._threads[call]:
+            torch.set_num_threads(self._threads[call])
+            # the first call pays for the new pool of threads
+            call()
+        return self._clock.block(call, times)
+
+
+def clock_for(device: torch.device, *, cold: bool = False) -> MarkingClock:
+    """The clock that fits ``device``; ``cold`` flushes its caches before each call."""
+    clock = HostClock() if device.type == "cpu" else EventClock(device)
+    return ColdClock(clock, flushed(device)) if cold else clock

@@ -43,7 +43,7 @@ class Measurement(NamedTuple):
     """What interleaved rounds gave; without a complete round ``latencies`` is empty.
 
     ``latencies`` are seconds of one call of each candidate; ``comparisons`` holds every candidate
-    but the first, which is the reference. ``times`` is how many calls a block of each had.
+    that is compared with another. ``times`` is how many calls a block of each had.
     """
 
     latencies: Mapping[str, Estimate]
@@ -56,9 +56,10 @@ class Measurement(NamedTuple):
 class Protocol(NamedTuple):
     """How to measure: a budget, the smallest change that matters, and what runs it.
 
-    ``threads`` run each call on ``processors``; ``waited`` gives the seconds so far that they
-    waited for one. A change also has to be of ``min_delta`` seconds. All comparisons of a call
-    together keep ``confidence``; without ``seconds`` each candidate gets ``seconds_per_candidate``.
+    ``threads`` (on average) run each call on ``processors``; ``waited`` gives the seconds so far
+    that they waited for one. A change also has to be of ``min_delta`` seconds. All comparisons of
+    a call together keep ``confidence``; without ``seconds`` each candidate gets
+    ``seconds_per_candidate``.
     """
 
     seconds: float | None
@@ -66,36 +67,42 @@ class Protocol(NamedTuple):
     clock: Clock
     random: Random
     waited: Callable[[], float]
-    threads: int
+    threads: float
     processors: int
     min_delta: float = 0.0
     confidence: float = CONFIDENCE
     seconds_per_candidate: float = SECONDS_PER_CANDIDATE
 
 
-def measure_calls(calls: Mapping[str, Call], protocol: Protocol, progress: Progress) -> Measurement:
-    """Times ``calls`` in interleaved rounds, each against the first.
+def measure_calls(
+    calls: Mapping[str, Call],
+    protocol: Protocol,
+    progress: Progress,
+    references: Mapping[str, str] | None = None,
+) -> Measurement:
+    """Times ``calls`` in interleaved rounds, each against its reference, else the first.
 
-    The first runs a second time in every round, hidden: what it shows against itself is what noise
-    alone makes of a comparison. The comparisons that are judged share the confidence (Bonferroni).
+    A reference runs a second time in every round, hidden: what it shows against itself is what
+    noise alone makes of a comparison. The comparisons that are judged share the confidence
+    (Bonferroni).
     """
-    reference, *others = calls
-    arms = {**calls, reference + _AGAIN: calls[reference]} if others else dict(calls)
-    confidence = 1 - (1 - protocol.confidence) / max(1, len(others))
+    first, *others = calls
+    if references is None:
+        references = dict.fromkeys(others, first)
+    again = {name + _AGAIN: name for name in dict.fromkeys(references.values())}
+    arms = {**calls, **{arm: calls[name] for arm, name in again.items()}}
+    confidence = 1 - (1 - protocol.confidence) / max(1, len(references))
     budget = protocol.seconds_per_candidate * len(calls)
-    plan = Plan(protocol.seconds, budget, protocol.delta / 3, confidence)
+    plan = Plan(protocol.seconds, budget, protocol.delta / 3, confidence, {**references, **again})
     start, waited = protocol.clock.now(), protocol.waited()
     samples = run_rounds(arms, plan, protocol.clock, protocol.random, progress)
     elapsed, waited = protocol.clock.now() - start, protocol.waited() - waited
     doubt = waiting_doubt(waited, elapsed, protocol.threads, protocol.processors)
-    rounds = len(samples.seconds[reference])
-    delta = protocol.delta
-    if rounds:
-        delta = max(delta, protocol.min_delta / median(samples.seconds[reference]))
-    run = _Run(samples, reference, delta, confidence, (doubt,) if doubt else ())
+    rounds = len(samples.seconds[first])
+    run = _Run(samples, protocol, confidence, (doubt,) if doubt else ())
     return Measurement(
         {name: estimate(samples.seconds[name], CONFIDENCE) for name in calls} if rounds else {},
-        {name: _comparison(run, name) for name in others} if rounds else {},
+        {pair[0]: _comparison(run, *pair) for pair in references.items()} if rounds else {},
         samples.times,
         rounds,
         samples.interrupted,
@@ -106,21 +113,22 @@ class _Run(NamedTuple):
     """What all comparisons of a run share."""
 
     samples: Samples
-    reference: str
-    delta: float
+    protocol: Protocol
     confidence: float
     doubts: tuple[str, ...]
 
 
-def _comparison(run: _Run, name: str) -> Comparison:
-    ratios = run.samples.ratios(name, run.reference)
+def _comparison(run: _Run, name: str, reference: str) -> Comparison:
+    ratios = run.samples.ratios(name, reference)
     ratio = estimate(ratios, run.confidence)
-    again = estimate(run.samples.ratios(run.reference + _AGAIN, run.reference), run.confidence)
-    own = own_doubts(ratios, ratio, again, run.reference, run.delta)
-    doubts = (*own, *run.doubts, *_spread_doubts(run, (name, run.reference)))
+    again = estimate(run.samples.ratios(reference + _AGAIN, reference), run.confidence)
+    protocol = run.protocol
+    delta = max(protocol.delta, protocol.min_delta / median(run.samples.seconds[reference]))
+    own = own_doubts(ratios, ratio, again, reference, delta)
+    doubts = (*own, *run.doubts, *_spread_doubts(run, (name, reference)))
     # with too few rounds for an interval there is nothing to distrust yet
-    verdict = "untrusted" if doubts and ratio.low is not None else judge(ratio, run.delta)
-    return Comparison(ratio, verdict, run.delta, smallest_change(ratio, run.delta), doubts)
+    verdict = "untrusted" if doubts and ratio.low is not None else judge(ratio, delta)
+    return Comparison(ratio, verdict, delta, smallest_change(ratio, delta), doubts)
 
 
 def _spread_doubts(run: _Run, names: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from random import Random
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.measure.ceilings_cache import Ceilings
-from convcost.measure.clocks import Call, clock_for
+from convcost.measure.clocks import Call, ThreadsClock, clock_for
 from convcost.measure.comparison import Comparison, Protocol, measure_calls
 from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, need_bytes, settled
@@ -29,100 +30,137 @@ Notify = Callable[[str, float | None], None]
 """Told what is being done, and the share that is done where it is known."""
 
 
+class Candidate(NamedTuple):
+    """A variant of a spec and how it runs; ``reference`` names what it is compared with, if any."""
+
+    graph: Graph
+    settings: Settings
+    reference: str | None
+
+
+class Runnable(NamedTuple):
+    """A model, the arguments of one pass, and how it runs; ``reference`` as of a candidate."""
+
+    module: nn.Module
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    settings: Settings
+    reference: str | None
+
+
 class Outcome(NamedTuple):
     """What running the variants gave; without a complete round ``latencies`` is empty.
 
-    ``comparisons`` holds every candidate but the first, which is the reference;
-    ``string_padded`` the layers that ran with torch's string padding. Models have
-    ``second_counts`` in place of both counts of a spec.
+    ``comparisons`` holds every candidate that has a reference; ``string_padded`` the layers that
+    ran with torch's string padding. Models have ``second_counts`` in place of both counts of a
+    spec.
     """
 
     fvcore_multiplications: Mapping[str, int]
     string_padded: Mapping[str, tuple[str, ...]]
     latencies: Mapping[str, Estimate]
     comparisons: Mapping[str, Comparison]
-    ceilings: Ceilings
+    ceilings: Mapping[str, Ceilings]
     environment: Mapping[str, str | int | float]
     interrupted: bool
     second_counts: Mapping[str, SecondCount] = {}
 
 
-def execute(
-    graphs: Mapping[str, Graph], needed_bytes: int, settings: Settings, notify: Notify
-) -> Outcome:
-    """Builds, checks, counts and times ``graphs``; the first is the reference.
+def execute(candidates: Mapping[str, Candidate], needed_bytes: int, notify: Notify) -> Outcome:
+    """Builds, checks, counts and times ``candidates``.
 
     Raises:
         ConvcostError: no such device, too little memory, or torch refuses the settings.
     """
-    device = find_device(settings.device)
+    device = find_device(next(iter(candidates.values())).settings.device)
     need_bytes(needed_bytes, device)
-    with settled(settings.threads) as threads, torch.random.fork_rng(), torch_errors(settings):
-        torch.manual_seed(settings.seed)
-        sample = _sample(next(iter(graphs.values())), settings, device)
-        modules: dict[str, nn.Module] = {}
-        counts: dict[str, int] = {}
-        for name, graph in graphs.items():
+    sampled = _Samples(device)
+    runnables: dict[str, Runnable] = {}
+    counts: dict[str, int] = {}
+    with torch.random.fork_rng():
+        for name, (graph, settings, reference) in candidates.items():
             notify(f"building and counting {name}", None)
-            modules[name] = place(build_module(graph), settings, device)
-            check_output(graph, modules[name](sample))
-            counts[name] = count_with_fvcore(modules[name], sample)
-        calls = {name: partial(module, sample) for name, module in modules.items()}
-        outcome = _outcome(calls, device, threads, settings, notify)
-    padded = {name: _string_padded(graph) for name, graph in graphs.items()}
+            with settled(settings.threads), torch_errors(settings):
+                torch.manual_seed(settings.seed)
+                sample = sampled.like(graph.nodes[0].shape, settings)
+                module = place(build_module(graph), settings, device)
+                check_output(graph, module(sample))
+                counts[name] = count_with_fvcore(module, sample)
+            runnables[name] = Runnable(module, (sample,), {}, settings, reference)
+        outcome = _outcome(runnables, device, notify)
+    padded = {name: _string_padded(graph) for name, (graph, *_) in candidates.items()}
     return outcome._replace(fvcore_multiplications=counts, string_padded=padded)
 
 
-def execute_modules(
-    modules: Mapping[str, nn.Module],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    settings: Settings,
-    notify: Notify,
-) -> Outcome:
-    """Counts and times modules on the device, all called alike; the first is the reference.
+def execute_modules(runnables: Mapping[str, Runnable], notify: Notify) -> Outcome:
+    """Counts and times modules on the device.
 
     Raises:
         ConvcostError: torch refuses to run one.
     """
-    device = find_device(settings.device)
+    device = find_device(next(iter(runnables.values())).settings.device)
     counts: dict[str, SecondCount] = {}
-    with settled(settings.threads) as threads, torch_errors(settings):
-        for name, module in modules.items():
-            notify(f"counting {name}", None)
+    for name, (module, args, kwargs, settings, _) in runnables.items():
+        notify(f"counting {name}", None)
+        with settled(settings.threads), torch_errors(settings):
             counts[name] = fvcore_count(module, args, kwargs)
-        calls = {name: partial(module, *args, **kwargs) for name, module in modules.items()}
-        outcome = _outcome(calls, device, threads, settings, notify)
-    return outcome._replace(second_counts=counts)
+    return _outcome(runnables, device, notify)._replace(second_counts=counts)
 
 
-def _outcome(
-    calls: Mapping[str, Call],
-    device: torch.device,
-    threads: int,
-    settings: Settings,
-    notify: Notify,
-) -> Outcome:
-    calls = {name: _call(call, device, settings) for name, call in calls.items()}
-    notify("measuring the machine's ceilings", None)
-    ceilings = ceilings_for(device, settings.dtype)
+class _Samples:
+    """One random input for all that take the same: they find it in the same caches."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._made: dict[tuple[object, ...], Tensor] = {}
+
+    def like(self, shape: Sequence[int], settings: Settings) -> Tensor:
+        key = (shape, settings.dtype, settings.memory_format)
+        if key not in self._made:
+            sample = torch.randn(shape, dtype=getattr(torch, settings.dtype)).to(self._device)
+            layout = memory_format(settings, len(shape))
+            self._made[key] = sample.to(memory_format=layout)
+        return self._made[key]
+
+
+def _outcome(runnables: Mapping[str, Runnable], device: torch.device, notify: Notify) -> Outcome:
+    calls: dict[str, Call] = {}
+    ceilings: dict[str, Ceilings] = {}
+    threads: dict[str, int] = {}
+    for name, runnable in runnables.items():
+        settings = runnable.settings
+        with settled(settings.threads) as threads[name], torch_errors(settings):
+            calls[name] = _call(name, runnable, device, notify)
+            notify("measuring the machine's ceilings", None)
+            ceilings[name] = ceilings_for(device, settings.dtype)
+    first = next(iter(runnables))
+    settings = runnables[first].settings
 
     def progress(rounds: int, share: float) -> None:
         notify(f"measuring, round {rounds}", share)
 
-    found = measure_calls(calls, protocol(device, threads, settings), progress)
-    environment = {**describe(device, threads, found.rounds), "cuda_graph": settings.cuda_graph}
+    references = {name: r.reference for name, r in runnables.items() if r.reference}
+    with settled(settings.threads), torch_errors(settings):
+        plan = protocol(device, fmean(threads.values()), settings)
+        if len(set(threads.values())) > 1:
+            clock = ThreadsClock(plan.clock, {calls[name]: threads[name] for name in calls})
+            plan = plan._replace(clock=clock)
+        found = measure_calls(calls, plan, progress, references)
+    environment = {
+        **describe(device, threads[first], found.rounds),
+        "cuda_graph": settings.cuda_graph,
+    }
     return Outcome(
         {}, {}, found.latencies, found.comparisons, ceilings, environment, found.interrupted
     )
 
 
-def protocol(device: torch.device, threads: int, settings: Settings) -> Protocol:
+def protocol(device: torch.device, threads: float, settings: Settings) -> Protocol:
     """How this machine is measured as ``settings`` say."""
     return Protocol(
         settings.seconds,
         settings.delta,
-        clock_for(device),
+        clock_for(device, cold=settings.cold),
         Random(settings.seed),  # noqa: S311  an order, no secret
         waited_seconds,
         threads,
@@ -132,12 +170,6 @@ def protocol(device: torch.device, threads: int, settings: Settings) -> Protocol
 
 def _string_padded(graph: Graph) -> tuple[str, ...]:
     return tuple(node.name for node in graph.nodes if has_string_padding(node.op))
-
-
-def _sample(graph: Graph, settings: Settings, device: torch.device) -> Tensor:
-    shape = graph.nodes[0].shape
-    sample = torch.randn(shape, dtype=getattr(torch, settings.dtype)).to(device)
-    return sample.to(memory_format=memory_format(settings, len(shape)))
 
 
 def place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Module:
@@ -180,12 +212,18 @@ def torch_errors(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-def _call(call: Call, device: torch.device, settings: Settings) -> Call:
+def _call(name: str, runnable: Runnable, device: torch.device, notify: Notify) -> Call:
+    module, args, kwargs, settings, _ = runnable
+    run: Any = module
+    if settings.compile == "on":
+        notify(f"compiling {name}", None)
+        run = torch.compile(module, dynamic=False)
+    call = partial(run, *args, **kwargs)
+    call()
     if not settings.cuda_graph:
         return call
     if device.type != "cuda":
         raise ConvcostError("--cuda-graph needs --device cuda")
-    call()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         call()

@@ -11,6 +11,7 @@ import psutil
 import torch
 
 from convcost.errors import ConvcostError
+from convcost.measure.driver import clocks
 from convcost.units import format_bytes
 
 
@@ -80,6 +81,7 @@ def describe(device: torch.device, threads: int, rounds: int) -> dict[str, str |
         "processor": processor_name(device),
         "threads": threads,
         "rounds": rounds,
+        **clocks(device),
     }
 
 

@@ -33,13 +33,14 @@ class Plan(NamedTuple):
     """How long to measure: until all ratios are as narrow as ``half_width`` or time is up.
 
     ``seconds`` None: ``default_seconds``, or the time of 12 rounds, or of as many as an interval
-    needs, where that is longer.
+    needs, where that is longer. ``references`` has what each candidate is compared with.
     """
 
     seconds: float | None
     default_seconds: float
     half_width: float
     confidence: float
+    references: Mapping[str, str]
 
 
 class Samples(NamedTuple):
@@ -61,7 +62,7 @@ class Samples(NamedTuple):
 def run_rounds(
     candidates: Mapping[str, Call], plan: Plan, clock: Clock, random: Random, progress: Progress
 ) -> Samples:
-    """Measures all candidates; the first is the reference. Ctrl-C ends it with what there is."""
+    """Measures all candidates. Ctrl-C ends it with what there is."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     times: dict[str, int] = {}
     try:
@@ -94,9 +95,9 @@ def _is_narrow(seconds: Mapping[str, Sequence[float]], rounds: int, plan: Plan) 
     if rest or looks & looks - 1:
         return False
     samples = Samples(seconds, interrupted=False)
-    reference, *others = seconds
     widths = (
-        estimate(samples.ratios(name, reference), plan.confidence).half_width for name in others
+        estimate(samples.ratios(*pair), plan.confidence).half_width
+        for pair in plan.references.items()
     )
     return max(widths, default=0.0) <= plan.half_width
 
@@ -114,12 +115,21 @@ def calibrate(candidates: Mapping[str, Call], clock: Clock) -> dict[str, int]:
 
 
 def _seconds_per_call(call: Call, clock: Clock) -> float:
-    """A warm call's seconds, from growing blocks that end at a fifth of ``MIN_BLOCK``."""
+    """A call's seconds, from growing blocks that end at a fifth of ``MIN_BLOCK``.
+
+    With whatever the clock does between calls: flushing the caches takes longer than small calls.
+    """
     clock.block(call, 1)
     times = 1
-    while (spent := clock.block(call, times)) < MIN_BLOCK / 5 and times < 2**20:
+    while (spent := _elapsed(call, times, clock)) < MIN_BLOCK / 5 and times < 2**20:
         times *= 2
     return spent / times
+
+
+def _elapsed(call: Call, times: int, clock: Clock) -> float:
+    start = clock.now()
+    clock.block(call, times)
+    return clock.now() - start
 
 
 def orders(names: Sequence[str], random: Random) -> Iterator[list[str]]:

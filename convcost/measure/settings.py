@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 Device = Literal["cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16", "float16", "float64"]
 MemoryFormat = Literal["contiguous", "channels_last"]
+Compile = Literal["off", "on"]
 
 ITEMSIZES: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 """Bytes of one scalar."""
@@ -17,7 +18,10 @@ SECONDS_PER_CANDIDATE = 0.75
 
 
 class Settings(NamedTuple):
-    """Where and how to measure; ``seconds`` and ``threads`` None leave the choice to convcost."""
+    """Where and how to measure; ``seconds`` and ``threads`` None leave the choice to convcost.
+
+    ``compile`` is ``torch.compile``; ``cold`` flushes the caches before each call.
+    """
 
     device: Device = "cpu"
     dtype: Dtype = "float32"
@@ -27,3 +31,5 @@ class Settings(NamedTuple):
     delta: float = 0.03
     seed: int = 0
     cuda_graph: bool = False
+    compile: Compile = "off"
+    cold: bool = False

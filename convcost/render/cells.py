@@ -1,6 +1,7 @@
 """What a compare report says in words and cells, shared by the table and markdown."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from convcost.ops import format_shape
@@ -11,6 +12,7 @@ from convcost.units import (
     format_factor,
     format_percent,
     format_seconds_range,
+    format_settings,
 )
 
 
@@ -54,7 +56,7 @@ def format_value(key: str, value: Value | None) -> str:
 
 def summary_columns(report: Report) -> list[Column]:
     """The columns of variants side by side, as far as the report has values for them."""
-    columns = [Column("variant", _variant, right=False)]
+    columns = [Column("variant", _variant, right=False), *_axis_columns(report)]
     if any(row.values["convolutions"].value != 1 for row in report.rows):
         columns.append(Column("rewritten", _rewritten))
     columns += [
@@ -78,6 +80,22 @@ def summary_columns(report: Report) -> list[Column]:
     if any("latency_ratio" in row.values for row in report.rows):
         columns.append(Column(METRICS["latency_ratio"].label, compared_here, key="latency_ratio"))
     return columns
+
+
+def _axis_columns(report: Report) -> Iterator[Column]:
+    """A column for each setting in which rows differ."""
+    for key in dict.fromkeys(key for row in report.rows for key in row.settings):
+        usual = report.environment.get(key)
+        yield Column(key.replace("_", " "), partial(_setting, key=key, usual=usual), right=False)
+
+
+def _setting(row: Row, key: str, usual: object) -> Cell:
+    return Cell(str(row.settings.get(key, usual)))
+
+
+def row_label(row: Row) -> str:
+    """What tells a row from the others: its variant, and the settings that differ."""
+    return ", ".join((row.variant, *format_settings(row.settings)))
 
 
 def design_columns(report: Report) -> list[Column]:

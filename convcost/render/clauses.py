@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from convcost.ops import format_shape
-from convcost.render.cells import compared, format_value
+from convcost.render.cells import compared, format_value, row_label
 from convcost.report import Report, Row, Value, number
 from convcost.units import (
     format_count,
@@ -14,6 +14,9 @@ from convcost.units import (
     format_seconds,
     format_too_few,
 )
+
+MOST_NAMED = 2
+"""More rows than this are only counted."""
 
 
 def paper(row: Row, reference: Row) -> str:
@@ -89,29 +92,31 @@ def _of_positions(share: Value) -> str:
     return f"1/{parts:,.0f}" if parts == round(parts) else format_percent(number(share))
 
 
-def here(row: Row, report: Report) -> str:
+def here(row: Row, reference: Row, report: Report) -> str:
     """What it saves by the measured latency, and how sure that is."""
     ratio, verdict = row.values["latency_ratio"], row.values["verdict"].value
     if verdict in ("faster", "slower"):
-        return f"here {compared(ratio, 'faster', 'slower')} {_interval(row)}"
+        return f"here {compared(ratio, 'faster', 'slower')} {_interval(row, reference)}"
     if verdict == "same":
         delta = format_percent(float(report.environment.get("delta") or 0))
-        return f"here the same time within {delta} {_interval(row)}"
+        return f"here the same time within {delta} {_interval(row, reference)}"
     if verdict == "untrusted":
         return f"here not to be trusted: {row.values['verdict'].reason}"
     change = row.values.get("smallest_change")
     if change is None:
         return f"here inconclusive: {format_too_few(ratio.rounds)}"
     return (
-        f"here inconclusive {_interval(row)}: "
+        f"here inconclusive {_interval(row, reference)}: "
         f"this run could only have seen a change of {format_percent(number(change))} or more"
     )
 
 
-def _interval(row: Row) -> str:
+def _interval(row: Row, reference: Row) -> str:
     ratio = row.values["latency_ratio"]
     low, high = ratio.low or 0.0, ratio.high or 0.0
-    return f"({format_factor(low)} to {format_factor(high)} of standard's time)"
+    label = row_label(reference)
+    whose = f"the time of {label}" if reference.settings else f"{label}'s time"
+    return f"({format_factor(low)} to {format_factor(high)} of {whose})"
 
 
 def lesson(row: Row) -> str:
@@ -165,3 +170,22 @@ def lost(row: Row) -> str:
     layers = ", ".join([first, *others[:2]])
     more = f" and {len(others) - 2} more" if len(others) > 2 else ""
     return f"became bound by memory: {layers}{more}"
+
+
+def fastest(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    """Which of rows with different settings takes least time, and which may be as fast."""
+    timed = [row for row in rows if row.values.get("latency") and row.values["latency"].low]
+    if len(timed) < 2:
+        return
+    first, *others = sorted(timed, key=lambda row: number(row.values["latency"]))
+    best = first.values["latency"]
+    near = [row for row in others if (row.values["latency"].low or 0) <= (best.high or 0)]
+    tied = f"; its interval meets {_and_others(near)}" if near else ""
+    yield "fastest", f"{row_label(first)}, with {format_value('latency', best)}{tied}."
+
+
+def _and_others(rows: Sequence[Row]) -> str:
+    """The intervals of a few rows by name, of many by their number."""
+    if len(rows) > MOST_NAMED:
+        return f"those of {len(rows)} others"
+    return f"that of {' and that of '.join(map(row_label, rows))}"

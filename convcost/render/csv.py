@@ -15,11 +15,15 @@ def render(report: Report) -> str:
     """``report``'s rows and layers as CSV; what isn't known is an empty field."""
     rows = [*report.rows, *report.layers]
     keys = [key for key in METRICS if any(key in row.values for row in rows)]
+    settings = list(dict.fromkeys(key for row in rows for key in row.settings))
     measured = [k for k in keys if any(_has_interval(row.values.get(k)) for row in rows)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*("name", "variant", "op", "output_shape"), *_headers(keys, measured)])
-    writer.writerows([*_head(row), *_fields(row, keys, measured)] for row in rows)
+    writer.writerow(["name", "variant", "op", "output_shape", *settings, *_headers(keys, measured)])
+    writer.writerows(
+        [*_head(row), *_settings(row, settings, report), *_fields(row, keys, measured)]
+        for row in rows
+    )
     return text.getvalue()
 
 
@@ -32,6 +36,11 @@ def _headers(keys: list[str], measured: list[str]) -> Iterator[str]:
 
 def _head(row: Row) -> list[str]:
     return [row.name, row.variant, row.op, _text(row.output_shape)]
+
+
+def _settings(row: Row, keys: list[str], report: Report) -> Iterator[str]:
+    for key in keys:
+        yield _text(row.settings.get(key, report.environment.get(key)))
 
 
 def _fields(row: Row, keys: list[str], measured: list[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ def designs(report: Report) -> Iterator[tuple[str, str]]:
     for place, row in enumerate(others, 1):
         clauses = [paper(row, reference), *_gains(row, reference)]
         if "latency_ratio" in row.values:
-            clauses += [here(row, report), _late(row, report), bound_by(row)]
+            clauses += [here(row, reference, report), _late(row, report), bound_by(row)]
         yield design_label(place), f"{row.variant}: {'; '.join(filter(None, clauses))}."
         if "command" in row.values:
             yield "", f"  {row.values['command'].value}"
@@ -87,7 +87,8 @@ def crossover(report: Report) -> Iterator[tuple[str, str]]:
     else:
         text = f"here {', '.join(parts)}: a crossover isn't sure"
     counted = compared(last.values["multiplications_ratio"], "fewer", "more")
-    timed = f"at {key}={end:,} {here(last, report).removeprefix('here ')}"
+    standard = last._replace(variant="standard", settings={})
+    timed = f"at {key}={end:,} {here(last, standard, report).removeprefix('here ')}"
     yield last.variant, f"{text}; {timed}; on paper {counted} multiplications there."
 
 

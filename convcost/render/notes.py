@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from convcost.render.cells import mark
+from convcost.render.cells import mark, row_label
 from convcost.report import METRICS, Report, Row, number
 from convcost.units import format_factor, format_several
 
@@ -19,9 +19,12 @@ def footnotes(report: Report) -> Iterator[str]:
         threads, rounds = (format_several(env[f"{noun}s"], noun) for noun in ("thread", "round"))
         yield (
             f"{env['processor']}, {env['device']}, {threads}, {env['dtype']}, "
-            f"{env['memory_format']}, torch {env['torch']}; {rounds} with warm caches, "
-            "99 % intervals in brackets"
+            f"{env['memory_format']}, torch {env['torch']}; {rounds} with "
+            f"{env.get('caches', 'warm')} caches, 99 % intervals in brackets"
         )
+    if "clock_mhz" in env:
+        slowed = f", held down by {env['slowed_by']}" if env["slowed_by"] else ""
+        yield f"clock {env['clock_mhz']} of at most {env['most_clock_mhz']} MHz{slowed}"
     if any(map(_is_beyond_roofline, report.rows)):
         yield (
             "bound by: not known where a row is faster than the machine's ceilings, which were "
@@ -51,7 +54,7 @@ def _second_counts(rows: Sequence[Row]) -> Iterator[str]:
         if second is not None and second.reason:
             told.setdefault(second.reason, []).append(row)
     for reason, same in told.items():
-        variants = ", ".join(row.variant for row in same)
+        variants = ", ".join(map(row_label, same))
         yield f"{mark(same[0])} {variants}: {reason}".lstrip()
 
 

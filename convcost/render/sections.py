@@ -71,8 +71,8 @@ def more_sections(report: Report) -> list[Section]:
         *rows, total = report.verification
         heading = "multiplications, counted again"
         found.append(Section(heading, verification_columns(), rows, total))
-    for row in report.rows:
-        layers = [layer for layer in report.layers if layer.variant == row.variant]
+    for variant in dict.fromkeys(row.variant for row in report.rows):
+        layers = [layer for layer in report.layers if layer.variant == variant]
         if layers:
-            found.append(Section(row.variant, layer_columns(layers), layers))
+            found.append(Section(variant, layer_columns(layers), layers))
     return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convcost.render.clauses import bound_by, here, lesson, lost, paper, proof
+from convcost.render.cells import row_label
+from convcost.render.clauses import bound_by, fastest, here, lesson, lost, paper, proof
 from convcost.render.designs import crossover, designs
-from convcost.report import Report
+from convcost.report import Report, Row
 
 
 def sentences(report: Report) -> Iterator[tuple[str, str]]:
@@ -17,14 +18,26 @@ def sentences(report: Report) -> Iterator[tuple[str, str]]:
         yield from crossover(report)
     if report.kind != "compare":
         return
-    reference, *others = report.rows
-    if reason := bound_by(reference):
-        yield reference.variant, f"{reason}."
+    first, *others = report.rows
+    if reason := bound_by(first):
+        yield row_label(first), f"{reason}."
     for row in others:
+        reference = _reference(row, report)
         clauses = [paper(row, reference), *proof(row, reference)]
         if "latency_ratio" in row.values:
-            clauses.append(here(row, report))
+            clauses.append(here(row, reference, report))
             clauses.append(lesson(row))
             clauses.append(bound_by(row))
             clauses.append(lost(row))
-        yield row.variant, "; ".join(filter(None, clauses)) + "."
+        yield row_label(row), "; ".join(filter(None, clauses)) + "."
+    if any(row.settings for row in others):
+        yield from fastest(report.rows)
+
+
+def _reference(row: Row, report: Report) -> Row:
+    """What a row is compared with: standard with the same settings, the first row for that."""
+    first = report.rows[0]
+    if row.variant == first.variant:
+        return first
+    same = (r for r in report.rows if r.variant == first.variant and r.settings == row.settings)
+    return next(same, first)

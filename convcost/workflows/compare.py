@@ -1,8 +1,8 @@
 """Variants of a source side by side."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError, printable
@@ -14,6 +14,7 @@ from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import Mixed, rewrite_mixed
 from convcost.variants.rewrite import convolutions, eligible
+from convcost.workflows.axes import Side, requests, sides
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import measured_values, second_count_findings
 from convcost.workflows.seen import seen_positions
@@ -30,8 +31,8 @@ SHIPPED_SPEC = "primer.yaml"
 class CompareRequest(NamedTuple):
     """What to compare: ``source`` None is the shipped spec, no ``variants`` the spec's own or all.
 
-    ``pictures`` keeps what only pictures show. ``arguments`` (of a factory) and ``inputs`` (shapes)
-    are of models.
+    ``axes`` have several values each, of which every combination is compared. ``pictures`` keeps
+    what only pictures show. ``arguments`` (of a factory) and ``inputs`` (shapes) are of models.
     """
 
     source: str | None = None
@@ -45,6 +46,15 @@ class CompareRequest(NamedTuple):
     arguments: Mapping[str, object] = {}
     inputs: tuple[Shape, ...] = ()
     pictures: bool = False
+    axes: Mapping[str, Sequence[Any]] = {}
+
+
+class Compared(NamedTuple):
+    """A variant at a point of the axes, and what it costs."""
+
+    side: Side
+    graph: Graph
+    costs: Costs
 
 
 def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report:
@@ -58,30 +68,39 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
 
         return compare_model(request, notify)
     need_spec_request(request)
-    itemsize = ITEMSIZES[request.settings.dtype]
-    spec = load_spec(spec_path(request.source), request.batch, itemsize, parse_variant)
-    variants = request.variants or spec.variants or tuple(map(parse_variant, VARIANTS))
-    chosen = eligible(spec.graph, request.only, request.keep)
-    graphs = {str(STANDARD): spec.graph}
-    for variant in variants:
-        graphs[str(variant)] = rewrite_mixed(spec.graph, variant, request.only, request.keep)
-    rows, outcome = compare_graphs(graphs, request.settings, notify, measure=request.measure)
-    costs = {name: analyse(graph) for name, graph in graphs.items()} if request.per_layer else {}
+    points = requests(request)
+    found = {c.side.name: c for point, differs in points for c in _compared(point, differs)}
+    rows, outcome = _compare(found, notify, measure=request.measure)
+    first = points[0][0]
+    here = [compared for compared in found.values() if not compared.side.differs]
+    graph = here[0].graph
     return Report(
         kind="compare",
         source=printable(request.source or SHIPPED_SPEC),
-        input=(spec.graph.nodes[0].shape,),
+        input=(graph.nodes[0].shape,),
         environment={
-            **environment(request.settings, outcome and outcome.environment),
-            "batch": request.batch,
+            **environment(first.settings, outcome and outcome.environment),
+            "batch": first.batch,
         },
         rows=rows,
-        layers=tuple(_layers(graphs, costs)),
-        seen=seen_positions(graphs) if request.pictures else (),
+        layers=tuple(_layers(here)) if request.per_layer else (),
+        seen=seen_positions({c.side.variant: c.graph for c in here}) if request.pictures else (),
         findings=tuple(second_count_findings(rows)),
-        notices=tuple(_notices(spec.graph, chosen, outcome)),
+        notices=tuple(_notices(graph, eligible(graph, request.only, request.keep), outcome)),
         interrupted=outcome is not None and outcome.interrupted,
     )
+
+
+def _compared(request: CompareRequest, differs: Mapping[str, Any]) -> Iterator[Compared]:
+    """The variants of a spec at one point of the axes."""
+    itemsize = ITEMSIZES[request.settings.dtype]
+    spec = load_spec(spec_path(request.source), request.batch, itemsize, parse_variant)
+    variants = request.variants or spec.variants or tuple(map(parse_variant, VARIANTS))
+    graphs = {str(STANDARD): spec.graph}
+    for variant in variants:
+        graphs[str(variant)] = rewrite_mixed(spec.graph, variant, request.only, request.keep)
+    for side in sides(graphs, request.settings, differs):
+        yield Compared(side, graphs[side.variant], analyse(graphs[side.variant]))
 
 
 def compare_graphs(
@@ -92,9 +111,18 @@ def compare_graphs(
     Raises:
         ConvcostError: they can't run as asked.
     """
-    costs = {name: analyse(graph) for name, graph in graphs.items()}
-    outcome = _measure(graphs, costs, settings, notify) if measure else None
-    return tuple(_rows(graphs, costs, outcome)), outcome
+    found = {
+        side.variant: Compared(side, graphs[side.variant], analyse(graphs[side.variant]))
+        for side in sides(graphs, settings)
+    }
+    return _compare(found, notify, measure=measure)
+
+
+def _compare(
+    found: Mapping[str, Compared], notify: Notify, *, measure: bool
+) -> "tuple[tuple[Row, ...], Outcome | None]":
+    outcome = _measure(found, notify) if measure else None
+    return tuple(_rows(found, outcome)), outcome
 
 
 def is_model(source: str | None) -> bool:
@@ -130,35 +158,38 @@ def spec_path(source: str | None) -> str:
     return source
 
 
-def _measure(
-    graphs: Mapping[str, Graph], costs: Mapping[str, Costs], settings: Settings, notify: Notify
-) -> "Outcome":
+def _measure(found: Mapping[str, Compared], notify: Notify) -> "Outcome":
     notify("loading torch", None)
-    from convcost.measure.execute import execute  # noqa: PLC0415  torch, only where it is needed
+    from convcost.measure.execute import Candidate, execute  # noqa: PLC0415  torch, where needed
 
-    parameters = sum(number(cost.totals["parameter_bytes"]) for cost in costs.values())
-    peak = max(number(cost.totals["peak_activation_bytes"]) for cost in costs.values())
-    return execute(graphs, int(parameters + peak), settings, notify)
+    totals = [compared.costs.totals for compared in found.values()]
+    parameters = sum(number(total["parameter_bytes"]) for total in totals)
+    peak = max(number(total["peak_activation_bytes"]) for total in totals)
+    candidates = {
+        name: Candidate(graph, side.settings, side.reference)
+        for name, (side, graph, _) in found.items()
+    }
+    return execute(candidates, int(parameters + peak), notify)
 
 
-def _rows(
-    graphs: Mapping[str, Graph],
-    costs: Mapping[str, Costs],
-    outcome: "Outcome | None",
-) -> Iterator[Row]:
-    reference = number(costs[str(STANDARD)].totals["multiplications"])
-    for variant, graph in graphs.items():
-        totals = costs[variant].totals
-        layers = graph.nodes[1:]
+def _rows(found: Mapping[str, Compared], outcome: "Outcome | None") -> Iterator[Row]:
+    for name, compared in found.items():
+        side, graph, costs = compared
+        reference = found[side.reference or name]
+        standard = convolutions(reference.graph)
         values = {
-            **totals,
-            "convolutions": exact(len(convolutions(graphs[str(STANDARD)]))),
-            "rewritten": exact(_rewritten(graphs[str(STANDARD)], graph)),
-            "multiplications_ratio": _ratio(number(totals["multiplications"]), reference),
-            **(_measured(variant, costs[variant], graph, outcome) if outcome else {}),
+            **costs.totals,
+            "convolutions": exact(len(standard)),
+            "rewritten": exact(_rewritten(reference.graph, graph)),
+            "multiplications_ratio": _ratio(
+                number(costs.totals["multiplications"]),
+                number(reference.costs.totals["multiplications"]),
+            ),
+            **(_measured(compared, outcome) if outcome else {}),
         }
-        op = layers[0].op.kind if len(graphs[str(STANDARD)].nodes) == 2 else "network"
-        yield Row(graph.name, variant, op, "", graph.nodes[-1].shape, values)
+        op = graph.nodes[1].op.kind if len(reference.graph.nodes) == 2 else "network"
+        shape = graph.nodes[-1].shape
+        yield Row(graph.name, side.variant, op, "", shape, values, side.differs)
 
 
 def _rewritten(before: Graph, after: Graph) -> int:
@@ -167,22 +198,23 @@ def _rewritten(before: Graph, after: Graph) -> int:
     return sum(left.get(n.name) != n.op for n in before.nodes if isinstance(n.op, Conv))
 
 
-def _measured(variant: str, cost: Costs, graph: Graph, outcome: "Outcome") -> dict[str, Value]:
+def _measured(compared: Compared, outcome: "Outcome") -> dict[str, Value]:
     from convcost.workflows.roofline import on_roofline, works  # noqa: PLC0415  as torch
 
-    values = measured_values(variant, cost, graph, outcome)
-    return {**values, **on_roofline(works(graph, cost), outcome.ceilings, values["latency"])}
+    side, graph, costs = compared
+    values = measured_values(side.name, costs, graph, outcome)
+    ceilings = outcome.ceilings[side.name]
+    return {**values, **on_roofline(works(graph, costs), ceilings, values["latency"])}
 
 
 def _ratio(count: float, reference: float) -> Value:
     return exact(count / reference) if reference else unavailable("standard multiplies nothing")
 
 
-def _layers(graphs: Mapping[str, Graph], costs: Mapping[str, Costs]) -> Iterator[Row]:
-    for variant in costs:
-        graph = graphs[variant]
-        for node, values in zip(graph.nodes[1:], costs[variant].rows[1:], strict=True):
-            yield Row(node.name, variant, node.op.kind, node.name, node.shape, values)
+def _layers(found: Iterable[Compared]) -> Iterator[Row]:
+    for side, graph, costs in found:
+        for node, values in zip(graph.nodes[1:], costs.rows[1:], strict=True):
+            yield Row(node.name, side.variant, node.op.kind, node.name, node.shape, values)
 
 
 def _notices(graph: Graph, chosen: Collection[str], outcome: "Outcome | None") -> Iterator[str]:

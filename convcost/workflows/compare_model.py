@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +25,7 @@ from convcost.workflows.alternatives import (
     output_shape,
     summaries,
 )
+from convcost.workflows.axes import Side, requests, sides
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import second_count_findings, timed_values
 from convcost.workflows.proof import proof_findings, prove
@@ -41,9 +42,10 @@ Notify = Callable[[str, float | None], None]
 
 
 class Compared(NamedTuple):
-    """The model as it stands and as its variants, and what the user must know about them."""
+    """The model as it stands and as its variants at one point of the axes, and what to know."""
 
     loaded: LoadedModel
+    sides: Sequence[Side]
     alternatives: Sequence[Alternative]
     notices: tuple[str, ...]
 
@@ -54,30 +56,30 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
     Raises:
         ConvcostError: it can't be loaded, rewritten or run as asked.
     """
-    if request.batch != 1:
+    if request.batch != 1 or request.axes.get("batch", (1,)) != (1,):
         raise ConvcostError("--batch is for specs", "a model's input has its batch: use --input")
-    compared = _compared(request, notify)
-    outcome = None
-    if request.measure:
-        outcome = measure_sides(compared.loaded, compared.alternatives, request.settings, notify)
-    if outcome is not None and any(map(is_dense, compared.alternatives)):
+    points = requests(request)
+    found = [_compared(point, differs, notify) for point, differs in points]
+    outcome = _measure(found, notify) if request.measure else None
+    if outcome is not None and any(map(is_dense, found[0].alternatives)):
         notify("comparing outputs with the original", None)
-    rows = tuple(_rows(compared, outcome, request))
-    reference, *others = compared.alternatives
+    rows = tuple(row for compared in found for row in _rows(compared, outcome))
+    settings, first = points[0][0].settings, found[0]
+    reference, *others = first.alternatives
     return Report(
         kind="compare",
         source=printable(str(request.source)),
         input=input_shapes(reference.graph),
-        environment=environment(request.settings, outcome and outcome.environment),
+        environment=environment(settings, outcome and outcome.environment),
         rows=rows,
         layers=tuple(row for other in others for row in changed_layers(other, reference))
         if request.per_layer
         else (),
-        seen=seen_positions({side.name: side.graph for side in compared.alternatives})
+        seen=seen_positions({one.name: one.graph for one in first.alternatives})
         if request.pictures
         else (),
-        findings=tuple(_findings(compared, rows)),
-        notices=tuple(_notices(compared, outcome)),
+        findings=tuple(_findings(found, rows)),
+        notices=tuple(_notices(first, outcome)),
         interrupted=outcome is not None and outcome.interrupted,
     )
 
@@ -127,7 +129,7 @@ def _with_dtype(loaded: LoadedModel, settings: Settings) -> LoadedModel:
     )
 
 
-def _compared(request: CompareRequest, notify: Notify) -> Compared:
+def _compared(request: CompareRequest, differs: Mapping[str, Any], notify: Notify) -> Compared:
     loaded, graph, notices = load(request, notify, real=request.measure)
     choice = Choice(request.only, request.keep)
     found = [as_it_stands(loaded, graph)]
@@ -140,7 +142,8 @@ def _compared(request: CompareRequest, notify: Notify) -> Compared:
             if request.variants or str(variant).partition(":")[0] != "dense":
                 raise
             notices = (*notices, f"{variant} is left out: {error.message}")
-    return Compared(loaded, found, notices)
+    names = [one.name for one in found]
+    return Compared(loaded, list(sides(names, request.settings, differs)), found, notices)
 
 
 def _all_variants(request: CompareRequest, graph: Graph) -> tuple[Variant | Mixed, ...]:
@@ -152,44 +155,54 @@ def _all_variants(request: CompareRequest, graph: Graph) -> tuple[Variant | Mixe
     return (*variants, Variant("dense", {"output_stride": half}))
 
 
-def measure_sides(
-    loaded: LoadedModel, sides: Sequence[Alternative], settings: Settings, notify: Notify
+def measure_alternatives(
+    loaded: LoadedModel, found: Sequence[Alternative], settings: Settings, notify: Notify
 ) -> Outcome:
     """Times a model and its alternatives; the first is the reference.
 
     Raises:
         ConvcostError: one doesn't run as asked.
     """
-    from convcost.measure.execute import execute_modules  # noqa: PLC0415  torch
+    compared = Compared(loaded, list(sides((one.name for one in found), settings)), found, ())
+    return _measure([compared], notify)
+
+
+def _measure(found: Sequence[Compared], notify: Notify) -> Outcome:
+    from convcost.measure.execute import Runnable, execute_modules  # noqa: PLC0415  torch
     from convcost.measure.models import on_its_device  # noqa: PLC0415  torch
 
     with redirect_stdout(sys.stderr):
-        modules = {}
-        for side in sides:
-            placed = on_its_device(side.module, loaded.args, loaded.kwargs, settings)
-            modules[side.name] = placed.module
-        return execute_modules(modules, placed.args, placed.kwargs, settings, notify)
+        runnables = {}
+        for loaded, found_sides, alternatives, _ in found:
+            for side, one in zip(found_sides, alternatives, strict=True):
+                placed = on_its_device(one.module, loaded.args, loaded.kwargs, side.settings)
+                runnables[side.name] = Runnable(*placed, side.settings, side.reference)
+        return execute_modules(runnables, notify)
 
 
-def _rows(compared: Compared, outcome: Outcome | None, request: CompareRequest) -> Iterator[Row]:
-    sides = compared.alternatives
-    for side, values in zip(sides, summaries(sides), strict=True):
-        measured = {} if outcome is None else measured_side(side, sides[0], outcome)
-        if is_dense(side) and outcome is not None:
-            measured["largest_difference"] = on_data(side, compared, request.settings)
-        found = {**values, **measured}
-        yield Row(compared.loaded.name, side.name, "network", "", output_shape(side), found)
+def _rows(compared: Compared, outcome: Outcome | None) -> Iterator[Row]:
+    loaded, found, alternatives, _ = compared
+    for side, one, values in zip(found, alternatives, summaries(alternatives), strict=True):
+        measured = (
+            {} if outcome is None else measured_values_of(side.name, one, alternatives[0], outcome)
+        )
+        if is_dense(one) and outcome is not None:
+            measured["largest_difference"] = on_data(one, compared, side.settings)
+        every = {**values, **measured}
+        yield Row(loaded.name, side.variant, "network", "", output_shape(one), every, side.differs)
 
 
-def measured_side(side: Alternative, reference: Alternative, outcome: Outcome) -> dict[str, Value]:
-    """What measuring says of an alternative, and what bounds it."""
-    pools = side.rewritten.pools if side.rewritten else ()
-    again = second_count(side.graph, side.costs, outcome.second_counts[side.name], pools)
-    values = {"fvcore_multiplications": again, **timed_values(side.name, outcome)}
-    ops = works(side.graph, side.costs)
-    values |= on_roofline(ops, outcome.ceilings, values["latency"])
+def measured_values_of(
+    name: str, one: Alternative, reference: Alternative, outcome: Outcome
+) -> dict[str, Value]:
+    """What measuring says of an alternative that ran under ``name``, and what bounds it."""
+    pools = one.rewritten.pools if one.rewritten else ()
+    again = second_count(one.graph, one.costs, outcome.second_counts[name], pools)
+    values = {"fvcore_multiplications": again, **timed_values(name, outcome)}
+    ops, ceilings = works(one.graph, one.costs), outcome.ceilings[name]
+    values |= on_roofline(ops, ceilings, values["latency"])
     before = (reference.graph, reference.costs)
-    lost = became_memory_bound(side.graph, side.costs, before, outcome.ceilings)
+    lost = became_memory_bound(one.graph, one.costs, before, ceilings)
     if lost:
         values["memory_bound_layers"] = Value("measured", ", ".join(lost))
     return values
@@ -204,9 +217,10 @@ def on_data(side: Alternative, compared: Compared, settings: Settings) -> Value:
     return prove(side, reference, placed.args, placed.kwargs)
 
 
-def _findings(compared: Compared, rows: Sequence[Row]) -> Iterator[Finding]:
+def _findings(found: Sequence[Compared], rows: Sequence[Row]) -> Iterator[Finding]:
     yield from second_count_findings(rows)
-    for side, row in zip(compared.alternatives, rows, strict=True):
+    first = found[0].alternatives
+    for side, row in zip(first, rows[: len(first)], strict=True):
         if is_dense(side):
             yield from proof_findings(row.name, side.name, row.values, rows[0].values)
 

@@ -25,6 +25,8 @@ def environment(
         return fixed
     asked: Environment = {
         "memory_format": settings.memory_format,
+        "compile": settings.compile,
+        "caches": "cold" if settings.cold else "warm",
         "seconds": settings.seconds,
         "delta": settings.delta,
         "seed": settings.seed,

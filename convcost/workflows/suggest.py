@@ -122,8 +122,8 @@ def _model_rows(
         summaries,
     )
     from convcost.workflows.compare_model import (  # noqa: PLC0415  torch
-        measure_sides,
-        measured_side,
+        measure_alternatives,
+        measured_values_of,
     )
 
     loaded = source.loaded
@@ -133,10 +133,12 @@ def _model_rows(
     for design in designs:
         notify(f"rewriting as {design.text}", None)
         sides.append(alternative(loaded, source.graph, design.mixed, choice, share=True))
-    outcome = measure_sides(loaded, sides, request.settings, notify) if request.measure else None
+    outcome = (
+        measure_alternatives(loaded, sides, request.settings, notify) if request.measure else None
+    )
     rows = []
     for side, values in zip(sides, summaries(sides), strict=True):
-        more = measured_side(side, sides[0], outcome) if outcome else {}
+        more = measured_values_of(side.name, side, sides[0], outcome) if outcome else {}
         rows.append(
             Row(loaded.name, side.name, "network", "", output_shape(side), {**values, **more})
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convcost.render.cells import format_value
+from convcost.render.cells import format_value, row_label
 from convcost.render.charts.picture import (
     GREY,
     SECONDS,
@@ -47,16 +47,11 @@ def _is_known(row: Row, key: str) -> bool:
     return key in row.values and row.values[key].value is not None
 
 
-def _name(row: Row) -> str:
-    """The variant, and the settings that tell its row from others."""
-    return " ".join((row.variant, *(f"{k}={v}" for k, v in row.settings.items())))
-
-
 def _datum(row: Row, key: str) -> Datum:
     value = row.values[key]
     verdict = row.values.get("verdict")
     return {
-        "name": _name(row),
+        "name": row_label(row),
         "value": number(value),
         "low": number(value) if value.low is None else value.low,
         "high": number(value) if value.high is None else value.high,
@@ -121,7 +116,7 @@ def _told(row: Row, key: str) -> str:
 def _ratios(rows: Sequence[Row]) -> Picture:
     data = [_datum(row, "latency_ratio") for row in rows]
     paper = [
-        {"name": _name(row), "value": number(row.values["multiplications_ratio"])}
+        {"name": row_label(row), "value": number(row.values["multiplications_ratio"])}
         for row in rows
         if _is_known(row, "multiplications_ratio")
     ]
@@ -150,7 +145,7 @@ def _ratios(rows: Sequence[Row]) -> Picture:
         )
     )
     told = "; ".join(
-        f"{_name(row)}: {_told(row, 'latency_ratio')}, {row.values['verdict'].value}, on paper "
+        f"{row_label(row)}: {_told(row, 'latency_ratio')}, {row.values['verdict'].value}, on paper "
         f"{_on_paper(row)}"
         for row in rows
     )

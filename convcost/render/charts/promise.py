@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from convcost.render.cells import format_value
+from convcost.render.cells import format_value, row_label
 from convcost.render.charts.names import names
 from convcost.render.charts.picture import (
     BOUNDS,
@@ -67,7 +67,7 @@ def _datum(row: Row, report: Report, key: str) -> Datum:
     bound = row.values.get("bound")
     told = {"bound": str(bound.value if bound else "not known"), "op": row.op}
     return {
-        "name": row.name if report.kind == "profile" else row.variant,
+        "name": row.name if report.kind == "profile" else row_label(row),
         "group": {**told, "variant": row.variant}[key],
         "multiplications": number(row.values["multiplications"]),
         "latency": number(latency),
@@ -136,7 +136,7 @@ def _describe(rows: Sequence[Row], report: Report, promised: float) -> str:
     what = "layer" if report.kind == "profile" else "variant"
     whole = "the whole model" if report.kind == "profile" else rows[0].variant
     slowest = max(rows, key=lambda row: number(row.values["latency"]))
-    name = slowest.name if report.kind == "profile" else slowest.variant
+    name = slowest.name if report.kind == "profile" else row_label(slowest)
     return (
         f"{format_several(len(rows), what)} on logarithmic axes. On the dashed line time follows "
         f"the multiplications at the rate of {whole}; above it a {what} takes longer than its "

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import altair as alt
 
+from convcost.render.cells import row_label
 from convcost.render.charts.names import names
 from convcost.render.charts.picture import (
     BOUNDS,
@@ -40,8 +41,10 @@ class Ceilings(NamedTuple):
 
 def pictures(report: Report) -> Iterator[Picture]:
     """One point for each row that was timed and held against the machine's ceilings."""
-    rows = [row for row in report.rows if all(_size(row, key) for key in _NEEDED)]
-    ceilings = _ceilings(report.rows)
+    # with another dtype or other threads the machine has other ceilings
+    alike = [row for row in report.rows if not row.settings.keys() & {"dtype", "threads"}]
+    rows = [row for row in alike if all(_size(row, key) for key in _NEEDED)]
+    ceilings = _ceilings(alike)
     if ceilings is None or not rows:
         return
     yield Picture("roofline", "Roofline", _describe(rows, ceilings), _chart(rows, ceilings, report))
@@ -108,7 +111,7 @@ def _chart(rows: Sequence[Row], ceilings: Ceilings, report: Report) -> alt.Layer
 
 def _datum(row: Row, report: Report) -> Datum:
     return {
-        "name": row.name if report.kind == "profile" else row.variant,
+        "name": row.name if report.kind == "profile" else row_label(row),
         "intensity": number(row.values["arithmetic_intensity"]),
         "rate": _rate(row, "multiplications", "latency"),
         "bound": str(row.values["bound"].value),
