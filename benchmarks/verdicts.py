@@ -199,7 +199,8 @@ def own_costs() -> Iterator[str]:
     HostClock.block = plain  # type: ignore[method-assign]
     settings = Settings(seconds=25, threads=1)
     ratio = convcost.profile(str(RESNET), settings=settings).totals["instrument_ratio"]
-    yield f"profile's clocks, 1 thread: {ratio.value:.3f} of a plain pass [{ratio.low:.3f}, {ratio.high:.3f}]"
+    interval = f"[{ratio.low:.3f}, {ratio.high:.3f}]"
+    yield f"profile's clocks, 1 thread: {ratio.value:.3f} of a plain pass {interval}"
 
 
 def main() -> None:
