@@ -137,6 +137,15 @@ def test_compiled_rows_stand_beside_the_others() -> None:
     assert "standard, compiled: on paper as many multiplications; here " in ran.out
 
 
+def test_without_a_compiler_nothing_is_compiled(tmp_path: Path) -> None:
+    env = {"CXX": "/nowhere", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    ran = convcost("compare", *QUICK, "--compile", "on", env=env, timeout=240)
+    assert (ran.code, ran.out) == (2, "")
+    assert "(contiguous, compiled): " in ran.err
+    assert "--compile off" in ran.err
+    assert "Traceback" not in ran.err
+
+
 def test_cold_caches_are_in_the_report() -> None:
     ran = convcost("compare", *QUICK, "--cold")
     assert "rounds with cold caches" in ran.out

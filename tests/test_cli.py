@@ -83,8 +83,6 @@ def test_schema_prints_a_json_schema(kind: str) -> None:
     [
         "nope",
         "--nope",
-        "compare --batch 0",
-        "compare --dtype int8",
         "render",
         "schema nope",
     ],

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
@@ -20,6 +19,7 @@ from convcost.measure.comparison import Comparison, Protocol, measure_calls
 from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, need_bytes, settled
 from convcost.measure.modules import build_module, check_output, has_string_padding
+from convcost.measure.place import Samples, place, torch_errors
 from convcost.measure.roofline import ceilings_for
 from convcost.measure.second_count import count_with_fvcore
 from convcost.measure.settings import Settings
@@ -74,7 +74,7 @@ def execute(candidates: Mapping[str, Candidate], needed_bytes: int, notify: Noti
     """
     device = find_device(next(iter(candidates.values())).settings.device)
     need_bytes(needed_bytes, device)
-    sampled = _Samples(device)
+    sampled = Samples(device)
     runnables: dict[str, Runnable] = {}
     counts: dict[str, int] = {}
     with torch.random.fork_rng():
@@ -105,22 +105,6 @@ def execute_modules(runnables: Mapping[str, Runnable], notify: Notify) -> Outcom
         with settled(settings.threads), torch_errors(settings):
             counts[name] = fvcore_count(module, args, kwargs)
     return _outcome(runnables, device, notify)._replace(second_counts=counts)
-
-
-class _Samples:
-    """One random input for all that take the same: they find it in the same caches."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._made: dict[tuple[object, ...], Tensor] = {}
-
-    def like(self, shape: Sequence[int], settings: Settings) -> Tensor:
-        key = (shape, settings.dtype, settings.memory_format)
-        if key not in self._made:
-            sample = torch.randn(shape, dtype=getattr(torch, settings.dtype)).to(self._device)
-            layout = memory_format(settings, len(shape))
-            self._made[key] = sample.to(memory_format=layout)
-        return self._made[key]
 
 
 def _outcome(runnables: Mapping[str, Runnable], device: torch.device, notify: Notify) -> Outcome:
@@ -170,46 +154,6 @@ def protocol(device: torch.device, threads: float, settings: Settings) -> Protoc
 
 def _string_padded(graph: Graph) -> tuple[str, ...]:
     return tuple(node.name for node in graph.nodes if has_string_padding(node.op))
-
-
-def place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Module:
-    """``module`` on the device, in the dtype and the memory format of the settings."""
-    module = module.to(device, getattr(torch, settings.dtype))
-    for parameter in module.parameters():
-        if parameter.dim() > 3:
-            layout = memory_format(settings, parameter.dim())
-            parameter.data = parameter.data.contiguous(memory_format=layout)
-    return module
-
-
-def memory_format(settings: Settings, dims: int) -> torch.memory_format:
-    """Torch's own name of the format that is asked for, for a tensor of ``dims`` dimensions.
-
-    Raises:
-        ConvcostError: there is none for so few.
-    """
-    if settings.memory_format == "contiguous":
-        return torch.contiguous_format
-    if dims < 4:
-        raise ConvcostError(
-            "channels_last needs two or three spatial axes, the input has one",
-            "use --memory-format contiguous",
-        )
-    return torch.channels_last if dims == 4 else torch.channels_last_3d
-
-
-@contextmanager
-def torch_errors(settings: Settings) -> Iterator[None]:
-    """Torch's refusals as errors of ours: out of memory, an op without a kernel for the dtype."""
-    try:
-        yield
-    except (RuntimeError, TypeError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConvcostError(
-            f"torch can't run this on {settings.device} as {settings.dtype} "
-            f"({settings.memory_format}): {reason}",
-            "try another --dtype, --memory-format or --device, or a smaller --batch",
-        ) from error
 
 
 def _call(name: str, runnable: Runnable, device: torch.device, notify: Notify) -> Call:

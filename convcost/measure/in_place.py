@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.clocks import MarkingClock, clock_for
 from convcost.measure.comparison import measure_calls
-from convcost.measure.execute import protocol, torch_errors
+from convcost.measure.execute import protocol
 from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, settled
+from convcost.measure.place import torch_errors
 from convcost.measure.roofline import ceilings_for
 from convcost.measure.settings import Settings
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from convcost.errors import ConvcostError
-from convcost.measure.execute import memory_format, place
 from convcost.measure.in_place import on_device
 from convcost.measure.machine import find_device
+from convcost.measure.place import memory_format, place
 from convcost.measure.settings import Settings
 
 

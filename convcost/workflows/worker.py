@@ -90,8 +90,8 @@ class _Worker:
 
     def block(self, key: str, times: int) -> float:
         """The seconds of so many calls."""
-        from convcost.measure.execute import torch_errors  # noqa: PLC0415
         from convcost.measure.machine import settled  # noqa: PLC0415
+        from convcost.measure.place import torch_errors  # noqa: PLC0415
         from convcost.measure.turns import steady_block, turn_threads  # noqa: PLC0415
 
         with settled(turn_threads()), torch_errors(Settings()):

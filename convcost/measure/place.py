@@ -1,0 +1,71 @@
+"""A spec's modules and their inputs where and as the settings say, and torch's refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from convcost.errors import ConvcostError
+from convcost.measure.settings import Settings
+
+
+class Samples:
+    """One random input for all that take the same: they find it in the same caches."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._made: dict[tuple[object, ...], Tensor] = {}
+
+    def like(self, shape: Sequence[int], settings: Settings) -> Tensor:
+        """The input of that shape, in the dtype and the memory format of the settings."""
+        key = (shape, settings.dtype, settings.memory_format)
+        if key not in self._made:
+            sample = torch.randn(shape, dtype=getattr(torch, settings.dtype)).to(self._device)
+            layout = memory_format(settings, len(shape))
+            self._made[key] = sample.to(memory_format=layout)
+        return self._made[key]
+
+
+def place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Module:
+    """``module`` on the device, in the dtype and the memory format of the settings."""
+    module = module.to(device, getattr(torch, settings.dtype))
+    for parameter in module.parameters():
+        if parameter.dim() > 3:
+            layout = memory_format(settings, parameter.dim())
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+    return module
+
+
+def memory_format(settings: Settings, dims: int) -> torch.memory_format:
+    """Torch's own name of the format that is asked for, for a tensor of ``dims`` dimensions.
+
+    Raises:
+        ConvcostError: there is none for so few.
+    """
+    if settings.memory_format == "contiguous":
+        return torch.contiguous_format
+    if dims < 4:
+        raise ConvcostError(
+            "channels_last needs two or three spatial axes, the input has one",
+            "use --memory-format contiguous",
+        )
+    return torch.channels_last if dims == 4 else torch.channels_last_3d
+
+
+@contextmanager
+def torch_errors(settings: Settings) -> Iterator[None]:
+    """Torch's refusals as errors of ours: out of memory, an op without a kernel for the dtype."""
+    try:
+        yield
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        how = ", compiled" if settings.compile == "on" else ""
+        or_not = " or --compile off," if how else ""
+        raise ConvcostError(
+            f"torch can't run this on {settings.device} as {settings.dtype} "
+            f"({settings.memory_format}{how}): {reason}",
+            f"try another --dtype, --memory-format or --device,{or_not} or a smaller --batch",
+        ) from error
