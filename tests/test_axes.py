@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +13,7 @@ import pynvml
 import pytest
 import torch
 from cli import convcost
+from clocks import FakeClock
 
 from convcost import ConvcostError, Report, Row, Value, compare, render
 from convcost.cli.axes import parse_axes
@@ -190,27 +191,17 @@ def test_each_call_runs_on_its_own_number_of_threads() -> None:
     assert seen == [("two", 2), ("one", 1), ("one", 1), ("two", 2), ("two", 2)]
 
 
-class FakeClock:
-    """Each call costs what ``costs`` says, give or take a hundredth."""
-
-    def __init__(self, costs: Mapping[Any, float]) -> None:
-        self.time = 0.0
-        self._costs, self._random = costs, Random(0)
-
-    def now(self) -> float:
-        return self.time
-
-    def block(self, call: object, times: int) -> float:
-        spent = times * self._costs[call] * self._random.uniform(0.995, 1.005)
-        self.time += spent
-        return spent
+def noisy(costs: Mapping[Any, float]) -> Callable[[object, float], float]:
+    """Each call costs what ``costs`` says, give or take half a hundredth."""
+    random = Random(0)
+    return lambda call, _: costs[call] * random.uniform(0.995, 1.005)
 
 
 def test_each_candidate_is_compared_with_its_own_reference() -> None:
     calls = {name: (lambda: None) for name in ("a", "a half", "b", "b double")}
     costs = dict(zip(calls.values(), (4e-3, 2e-3, 1e-3, 2e-3), strict=True))
     references = {"a half": "a", "b": "a", "b double": "b"}
-    protocol = Protocol(2.0, 0.03, FakeClock(costs), Random(1), lambda: 0.0, 1, 2)
+    protocol = Protocol(2.0, 0.03, FakeClock(noisy(costs)), Random(1), lambda: 0.0, 1, 2)
     found = measure_calls(calls, protocol, lambda *_: None, references)
     ratios = {name: c.ratio.median for name, c in found.comparisons.items()}
     assert ratios == pytest.approx({"a half": 0.5, "b": 0.25, "b double": 2.0}, rel=0.01)
@@ -219,21 +210,14 @@ def test_each_candidate_is_compared_with_its_own_reference() -> None:
 
 
 def test_each_reference_runs_a_second_time_in_every_round() -> None:
-    order: list[object] = []
-
-    class Recording(FakeClock):
-        def block(self, call: object, times: int) -> float:
-            order.append(call)
-            return super().block(call, times)
-
     def a() -> None: ...
     def b() -> None: ...
     def c() -> None: ...
 
-    clock = Recording(dict.fromkeys((a, b, c), 1e-3))
+    clock = FakeClock(noisy(dict.fromkeys((a, b, c), 1e-3)))
     protocol = Protocol(2.0, 0.03, clock, Random(1), lambda: 0.0, 1, 2)
     measure_calls({"a": a, "b": b, "c": c}, protocol, lambda *_: None, {"b": "a", "c": "b"})
-    assert Counter(order[-5:]) == {a: 2, b: 2, c: 1}
+    assert Counter(call for call, _ in clock.calls[-5:]) == {a: 2, b: 2, c: 1}
 
 
 def row(variant: str, latency: float, settings: dict[str, str | int], **values: Value) -> Row:

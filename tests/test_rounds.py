@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from random import Random
 
 import pytest
+from clocks import FakeClock
 
 from convcost.measure.rounds import FIRST_LOOK, Plan, Samples, calibrate, orders, run_rounds
-
-
-class FakeClock:
-    """Each call's cost is looked up or drawn; nothing waits."""
-
-    def __init__(self, cost: Callable[[object], float]) -> None:
-        self.time = 0.0
-        self.calls: list[tuple[object, int]] = []
-        self._cost = cost
-
-    def now(self) -> float:
-        return self.time
-
-    def block(self, call: object, times: int) -> float:
-        spent = sum(self._cost(call) for _ in range(times))
-        self.time += spent
-        self.calls.append((call, times))
-        return spent
 
 
 def fast() -> None: ...
@@ -42,7 +25,7 @@ PAIR = {"slow": "fast"}
 
 def clock(costs: Mapping[object, float], noise: float = 0.0) -> FakeClock:
     random = Random(0)
-    return FakeClock(lambda call: costs[call] * (1 + noise * random.random()))
+    return FakeClock(lambda call, _: costs[call] * (1 + noise * random.random()))
 
 
 def plan(seconds: float | None = 1.0, half_width: float = -1.0) -> Plan:
@@ -130,7 +113,7 @@ def test_a_small_budget_still_gives_one_round() -> None:
 
 
 def test_ctrl_c_keeps_the_complete_rounds() -> None:
-    fake = FakeClock(lambda _: 0.1)
+    fake = FakeClock(lambda *_: 0.1)
 
     def cost(_: object) -> float:
         if fake.time > 1.0:

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from clocks import FakeClock
 
 from convcost.measure.comparison import Measurement, Protocol, measure_calls
 from convcost.measure.intervals import Estimate
@@ -17,22 +18,6 @@ from convcost.measure.waiting import processors, waited_seconds
 
 def base() -> None: ...
 def other() -> None: ...
-
-
-class FakeClock:
-    """A call's cost depends on which it is and on how much time has gone by; nothing waits."""
-
-    def __init__(self, cost: Callable[[object, float], float]) -> None:
-        self.time = 0.0
-        self._cost = cost
-
-    def now(self) -> float:
-        return self.time
-
-    def block(self, call: object, times: int) -> float:
-        spent = sum(self._cost(call, self.time) for _ in range(times))
-        self.time += spent
-        return spent
 
 
 class Machine:
