@@ -113,14 +113,11 @@ def test_a_small_budget_still_gives_one_round() -> None:
 
 
 def test_ctrl_c_keeps_the_complete_rounds() -> None:
-    fake = FakeClock(lambda *_: 0.1)
-
-    def cost(_: object) -> float:
-        if fake.time > 1.0:
+    def cost(_: object, time: float) -> float:
+        if time > 1.0:
             raise KeyboardInterrupt
         return 0.1
 
-    fake._cost = cost
-    samples = run(fake, plan(seconds=10.0))
+    samples = run(FakeClock(cost), plan(seconds=10.0))
     assert samples.interrupted
     assert len(samples.seconds["fast"]) == len(samples.seconds["slow"]) == 3
