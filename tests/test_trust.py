@@ -144,7 +144,7 @@ def test_ctrl_c_in_the_first_round_leaves_nothing_to_compare() -> None:
 
 def test_a_side_that_spreads_wide_is_doubted_by_name() -> None:
     assert spread_doubt("base", [1.0, 1.1, 1.0, 1.2, 1.1]) == ""
-    assert "base's rounds spans 150 %" in spread_doubt("base", [1, 1, 1, 2, 2, 4, 4, 4])
+    assert "the rounds of base spans 150 %" in spread_doubt("base", [1, 1, 1, 2, 2, 4, 4, 4])
 
 
 @pytest.mark.parametrize(

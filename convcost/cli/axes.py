@@ -23,8 +23,8 @@ Dtypes = Annotated[
     str,
     typer.Option(
         "--dtype",
-        metavar="|".join(WORDS["dtype"]) + "[,…]",
-        help="Type of weights and activations.",
+        metavar="TYPE[,…]",
+        help=f"Type of weights and activations: {', '.join(WORDS['dtype'])}.",
         rich_help_panel=_WHERE,
     ),
 ]
@@ -32,7 +32,7 @@ MemoryFormats = Annotated[
     str,
     typer.Option(
         "--memory-format",
-        metavar="|".join(WORDS["memory_format"]) + "[,…]",
+        metavar="contiguous|channels_last[,…]",
         help="Order in memory.",
         rich_help_panel=_WHERE,
     ),

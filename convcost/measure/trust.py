@@ -82,7 +82,7 @@ def spread_doubt(name: str, seconds: Sequence[float]) -> str:
     if (high - low) / middle <= MOST_SPREAD:
         return ""
     return (
-        f"the middle half of {name}'s rounds spans {format_percent((high - low) / middle)} "
+        f"the middle half of the rounds of {name} spans {format_percent((high - low) / middle)} "
         "of their median"
     )
 
