@@ -17,10 +17,11 @@ from clocks import FakeClock
 
 from convcost import ConvcostError, Report, Row, Value, compare, render
 from convcost.cli.axes import parse_axes
-from convcost.measure.clocks import ColdClock, HostClock, ThreadsClock, clock_for
+from convcost.measure.clocks import ColdClock, HostClock, clock_for
 from convcost.measure.comparison import Protocol, measure_calls
-from convcost.measure.driver import clocks
+from convcost.measure.driver import ClockWatch
 from convcost.measure.settings import Settings
+from convcost.measure.threads import ThreadsClock
 from convcost.report import number
 from convcost.sources.saved import load_report
 
@@ -50,7 +51,7 @@ def test_an_axis_that_is_not_given_is_left_out() -> None:
         ("--compile", "maybe", "--compile: 'maybe' isn't one\n  hint: one of off, on"),
         ("--dtype", "float32,", "--dtype: '' isn't one\n  hint: one of float32, bfloat16"),
         ("--memory-format", "nchw", "--memory-format: 'nchw' isn't one"),
-        ("--threads", "0,2", "--threads: '0' isn't a whole number from 1 to 4,096"),
+        ("--threads", "0,2", "--threads: 0 isn't a whole number from 1 to 4,096"),
         ("--batch", "1,2.5", "--batch: '2.5' isn't a whole number from 1 to 1,000,000"),
         ("--batch", "²", "--batch: '²' isn't a whole number"),
     ],
@@ -117,13 +118,92 @@ def test_a_model_runs_at_every_point(tmp_path: Path) -> None:
     )
     assert ran.code == 0, ran.err
     lines = [line.split(",") for line in ran.out.splitlines()]
-    assert lines[0][:6] == ["name", "variant", "op", "output_shape", "memory_format", "dtype"]
-    assert [(line[1], line[5], line[4]) for line in lines[1:]] == [
+    assert lines[0][:6] == ["name", "variant", "op", "output_shape", "dtype", "memory_format"]
+    assert [(line[1], line[4], line[5]) for line in lines[1:]] == [
         (variant, dtype, layout)
         for dtype in ("float32", "float64")
         for layout in ("contiguous", "channels_last")
         for variant in ("standard", "separable")
     ]
+
+
+def test_a_model_of_another_dtype_is_cast_where_the_dtype_varies(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("from torch import nn\nmodel = nn.Conv2d(4, 8, 3).double()\n")
+    axes: dict[str, tuple[int | str, ...]] = {"dtype": ("float32", "float64")}
+    source = f"{file}:model"
+    report = compare(source, variants=("separable",), measure=False, axes=axes)
+    sizes = [number(row.values["parameter_bytes"]) for row in report.rows]
+    assert sizes[2:] == [2 * size for size in sizes[:2]]
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"compile": (False, True)}, "--compile: false isn't one"),
+        ({"memory_format": ("channels_first",)}, "--memory-format: 'channels_first' isn't one"),
+        ({"batch": (0,)}, "--batch: 0 isn't a whole number from 1 to 1,000,000"),
+        ({"threads": (True,)}, "--threads: true isn't a whole number"),
+        ({"seed": (0, 1)}, "seed is no axis"),
+        ({"batch": ()}, "--batch: .* isn't a list"),
+        ({"dtype": "float64"}, "--dtype: 'float64' isn't a list"),
+        ({"batch": 2}, "--batch: 2 isn't a list"),
+    ],
+)
+def test_axes_from_python_are_held_to_the_same(axes: Any, message: str) -> None:
+    with pytest.raises(ConvcostError, match=message):
+        compare(measure=False, axes=axes)
+
+
+def test_without_measuring_the_columns_have_their_values() -> None:
+    axes: dict[str, tuple[int | str, ...]] = {
+        "threads": (1, 2),
+        "memory_format": ("contiguous", "channels_last"),
+    }
+    report = compare(variants=("separable",), measure=False, axes=axes)
+    lines = [line.split(",")[4:6] for line in render(report, "csv").splitlines()]
+    assert lines[:4] == [
+        ["threads", "memory_format"],
+        ["1", "contiguous"],
+        ["1", "contiguous"],
+        ["1", "channels_last"],
+    ]
+
+
+def test_a_larger_batch_costs_more_on_paper_too() -> None:
+    ran = convcost("compare", "--no-measure", "--variant", "separable", "--batch", "1,8")
+    [line] = [line for line in ran.out.splitlines() if line.startswith("standard   8")]
+    assert line.endswith("8.00× more")
+
+
+def test_layers_are_of_the_first_settings_and_say_so() -> None:
+    ran = convcost("compare", "--no-measure", "--per-layer", "--batch", "1,8")
+    assert "note: the layers are those of the first settings" in ran.err
+
+
+def test_rows_of_other_settings_are_other_rows_in_a_diff(tmp_path: Path) -> None:
+    for name, batches in (("one", (1,)), ("both", (1, 8))):
+        report = compare(measure=False, variants=("separable",), axes={"batch": batches})
+        (tmp_path / f"{name}.json").write_text(report.to_json())
+    ran = convcost("diff", "one.json", "both.json", folder=tmp_path)
+    assert "primer (separable, batch 8)" in ran.out
+    assert "+700 %" not in ran.out
+
+
+@pytest.mark.usefixtures("threads_as_before")
+def test_only_rows_whose_threads_waited_are_doubted() -> None:
+    """One thread never waits, two always do."""
+    told = {1: 0.0, 2: 0.5}
+
+    def one() -> None: ...
+    def two() -> None: ...
+
+    fake = FakeClock(noisy({one: 1e-3, two: 1e-3}))
+    clock = ThreadsClock(fake, {one: 1, two: 2}, lambda: fake.time * told[torch.get_num_threads()])
+    for call in (one, two, one, two):
+        clock.block(call, 100)
+    assert clock.doubt(1, 2) == ""
+    assert "waited 25 % of the time" in clock.doubt(2, 2)
 
 
 def test_a_models_batch_is_its_inputs() -> None:
@@ -184,7 +264,7 @@ def test_each_call_runs_on_its_own_number_of_threads() -> None:
         seen.append(("two", torch.get_num_threads()))
 
     torch.set_num_threads(2)
-    clock = ThreadsClock(HostClock(), {one: 1, two: 2})
+    clock = ThreadsClock(HostClock(), {one: 1, two: 2}, lambda: 0.0)
     for call in (two, one, two):
         clock.block(call, 1)
     # the first call after a change isn't timed
@@ -356,8 +436,13 @@ class TestClocks:
         properties = type("Properties", (), {"uuid": "7"})
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
 
-    def test_say_what_holds_them_down(self) -> None:
-        assert clocks(torch.device("cuda")) == {
+    def test_say_what_held_them_down(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        watch = ClockWatch(torch.device("cuda"))
+        watch.look()
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetClockInfo", lambda *_: 1700)
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetCurrentClocksEventReasons", lambda _: 0)
+        watch.look()
+        assert watch.told() == {
             "clock_mhz": 1410,
             "most_clock_mhz": 1980,
             "slowed_by": "power cap, heat",
@@ -370,11 +455,15 @@ class TestClocks:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
 
         monkeypatch.setattr(pynvml, "nvmlInit", absent)
-        assert clocks(torch.device("cuda")) == {}
+        watch = ClockWatch(torch.device("cuda"))
+        watch.look()
+        assert watch.told() == {}
 
 
 def test_a_processor_has_no_driver_to_ask() -> None:
-    assert clocks(torch.device("cpu")) == {}
+    watch = ClockWatch(torch.device("cpu"))
+    watch.look()
+    assert watch.told() == {}
 
 
 def test_settings_have_no_axis_on_by_itself() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -91,21 +91,6 @@ class ColdClock:
     def _once(self, call: Call) -> float:
         self._flush()
         return self._clock.block(call, 1)
-
-
-class ThreadsClock:
-    """Another clock, which sets torch to each call's number of threads before its block."""
-
-    def __init__(self, clock: Clock, threads: Mapping[Call, int]) -> None:
-        self._clock, self._threads = clock, threads
-        self.now = clock.now
-
-    def block(self, call: Call, times: int) -> float:
-        if torch.get_num_threads() != self._threads[call]:
-            torch.set_num_threads(self._threads[call])
-            # the first call pays for the new pool of threads
-            call()
-        return self._clock.block(call, times)
 
 
 def clock_for(device: torch.device, *, cold: bool = False) -> MarkingClock:

@@ -56,7 +56,7 @@ class Measurement(NamedTuple):
 class Protocol(NamedTuple):
     """How to measure: a budget, the smallest change that matters, and what runs it.
 
-    ``threads`` (on average) run each call on ``processors``; ``waited`` gives the seconds so far
+    ``threads`` run each call on ``processors``; ``waited`` gives the seconds so far
     that they waited for one. A change also has to be of ``min_delta`` seconds. All comparisons of
     a call together keep ``confidence``; without ``seconds`` each candidate gets
     ``seconds_per_candidate``.
@@ -67,7 +67,7 @@ class Protocol(NamedTuple):
     clock: Clock
     random: Random
     waited: Callable[[], float]
-    threads: float
+    threads: int
     processors: int
     min_delta: float = 0.0
     confidence: float = CONFIDENCE

@@ -17,33 +17,52 @@ _SLOWED_BY = {
 """NVML's reasons for lower clocks (nvml.h, 'nvmlClocksEventReasons') that no user asked for."""
 
 
-def clocks(device: torch.device) -> dict[str, str | int]:
-    """The multiprocessors' clock, its limit in MHz, and what holds it down, right now.
+class ClockWatch:
+    """The multiprocessors' clock during a run.
 
-    Empty without an NVIDIA GPU, its driver or ``nvidia-ml-py``.
+    It knows nothing without an NVIDIA GPU, its driver or ``nvidia-ml-py``.
     """
-    if device.type != "cuda":
-        return {}
+
+    def __init__(self, device: torch.device) -> None:
+        self._nvml: Any = _library() if device.type == "cuda" else None
+        self._clocks: list[int] = []
+        self._reasons = 0
+        self._gpu: Any = None
+        if self._nvml is not None:
+            with suppress(self._nvml.NVMLError):
+                uuid = torch.cuda.get_device_properties(device).uuid
+                self._nvml.nvmlInit()
+                self._gpu = self._nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+
+    def look(self) -> None:
+        """Reads the clock as it is now."""
+        nvml = self._nvml
+        if self._gpu is None:
+            return
+        with suppress(nvml.NVMLError):
+            self._clocks.append(nvml.nvmlDeviceGetClockInfo(self._gpu, nvml.NVML_CLOCK_SM))
+            self._reasons |= nvml.nvmlDeviceGetCurrentClocksEventReasons(self._gpu)
+
+    def told(self) -> dict[str, str | int]:
+        """The lowest clock that was seen, its limit in MHz, and what held it down."""
+        nvml = self._nvml
+        if not self._clocks:
+            return {}
+        slowed = (
+            word
+            for name, word in _SLOWED_BY.items()
+            if self._reasons & getattr(nvml, f"nvmlClocksEventReason{name}")
+        )
+        return {
+            "clock_mhz": min(self._clocks),
+            "most_clock_mhz": nvml.nvmlDeviceGetMaxClockInfo(self._gpu, nvml.NVML_CLOCK_SM),
+            "slowed_by": ", ".join(dict.fromkeys(slowed)),
+        }
+
+
+def _library() -> Any:
     try:
         import pynvml  # noqa: PLC0415  an extra
     except ImportError:
-        return {}
-    with suppress(pynvml.NVMLError):
-        pynvml.nvmlInit()
-        uuid = torch.cuda.get_device_properties(device).uuid
-        return _clocks(pynvml, pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}"))
-    return {}
-
-
-def _clocks(nvml: Any, handle: Any) -> dict[str, str | int]:
-    reasons = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
-    slowed = (
-        word
-        for name, word in _SLOWED_BY.items()
-        if reasons & getattr(nvml, f"nvmlClocksEventReason{name}")
-    )
-    return {
-        "clock_mhz": nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-        "most_clock_mhz": nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM),
-        "slowed_by": ", ".join(dict.fromkeys(slowed)),
-    }
+        return None
+    return pynvml

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
-from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -14,15 +13,17 @@ from torch import nn
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.measure.ceilings_cache import Ceilings
-from convcost.measure.clocks import Call, ThreadsClock, clock_for
-from convcost.measure.comparison import Comparison, Protocol, measure_calls
+from convcost.measure.clocks import Call, clock_for
+from convcost.measure.comparison import Comparison, Measurement, Protocol, measure_calls
+from convcost.measure.driver import ClockWatch
 from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, need_bytes, settled
 from convcost.measure.modules import build_module, check_output, has_string_padding
-from convcost.measure.place import Samples, place, torch_errors
+from convcost.measure.place import Inputs, place, torch_errors
 from convcost.measure.roofline import ceilings_for
 from convcost.measure.second_count import count_with_fvcore
 from convcost.measure.settings import Settings
+from convcost.measure.threads import ThreadsClock, doubted
 from convcost.measure.verify import SecondCount, fvcore_count
 from convcost.measure.waiting import processors, waited_seconds
 
@@ -74,7 +75,7 @@ def execute(candidates: Mapping[str, Candidate], needed_bytes: int, notify: Noti
     """
     device = find_device(next(iter(candidates.values())).settings.device)
     need_bytes(needed_bytes, device)
-    sampled = Samples(device)
+    inputs = Inputs(device)
     runnables: dict[str, Runnable] = {}
     counts: dict[str, int] = {}
     with torch.random.fork_rng():
@@ -82,7 +83,7 @@ def execute(candidates: Mapping[str, Candidate], needed_bytes: int, notify: Noti
             notify(f"building and counting {name}", None)
             with settled(settings.threads), torch_errors(settings):
                 torch.manual_seed(settings.seed)
-                sample = sampled.like(graph.nodes[0].shape, settings)
+                sample = inputs.like(graph.nodes[0].shape, settings)
                 module = place(build_module(graph), settings, device)
                 check_output(graph, module(sample))
                 counts[name] = count_with_fvcore(module, sample)
@@ -109,37 +110,69 @@ def execute_modules(runnables: Mapping[str, Runnable], notify: Notify) -> Outcom
 
 def _outcome(runnables: Mapping[str, Runnable], device: torch.device, notify: Notify) -> Outcome:
     calls: dict[str, Call] = {}
-    ceilings: dict[str, Ceilings] = {}
     threads: dict[str, int] = {}
+    ceilings: dict[tuple[str, int], Ceilings] = {}
     for name, runnable in runnables.items():
         settings = runnable.settings
         with settled(settings.threads) as threads[name], torch_errors(settings):
             calls[name] = _call(name, runnable, device, notify)
             notify("measuring the machine's ceilings", None)
-            ceilings[name] = ceilings_for(device, settings.dtype)
-    first = next(iter(runnables))
-    settings = runnables[first].settings
-
-    def progress(rounds: int, share: float) -> None:
-        notify(f"measuring, round {rounds}", share)
-
-    references = {name: r.reference for name, r in runnables.items() if r.reference}
-    with settled(settings.threads), torch_errors(settings):
-        plan = protocol(device, fmean(threads.values()), settings)
-        if len(set(threads.values())) > 1:
-            clock = ThreadsClock(plan.clock, {calls[name]: threads[name] for name in calls})
-            plan = plan._replace(clock=clock)
-        found = measure_calls(calls, plan, progress, references)
-    environment = {
-        **describe(device, threads[first], found.rounds),
-        "cuda_graph": settings.cuda_graph,
-    }
+            key = settings.dtype, threads[name]
+            ceilings[key] = ceilings.get(key) or ceilings_for(device, settings.dtype)
+    found, clocks = _measured(runnables, calls, threads, device, notify)
+    first, settings = next((name, runnable.settings) for name, runnable in runnables.items())
     return Outcome(
-        {}, {}, found.latencies, found.comparisons, ceilings, environment, found.interrupted
+        {},
+        {},
+        found.latencies,
+        found.comparisons,
+        {name: ceilings[r.settings.dtype, threads[name]] for name, r in runnables.items()},
+        {
+            **describe(device, threads[first], found.rounds),
+            **clocks,
+            "cuda_graph": settings.cuda_graph,
+        },
+        found.interrupted,
     )
 
 
-def protocol(device: torch.device, threads: float, settings: Settings) -> Protocol:
+def _measured(
+    runnables: Mapping[str, Runnable],
+    calls: Mapping[str, Call],
+    threads: Mapping[str, int],
+    device: torch.device,
+    notify: Notify,
+) -> tuple[Measurement, Mapping[str, str | int]]:
+    """All in one run, and what the driver told of the device's clocks meanwhile."""
+    references = {name: r.reference for name, r in runnables.items() if r.reference}
+    first, settings = next((name, runnable.settings) for name, runnable in runnables.items())
+    watch = ClockWatch(device)
+
+    def progress(rounds: int, share: float) -> None:
+        watch.look()
+        notify(f"measuring, round {rounds}", share)
+
+    with settled(settings.threads), torch_errors(settings):
+        plan = protocol(device, threads[first], settings)
+        if len(set(threads.values())) == 1:
+            return measure_calls(calls, plan, progress, references), watch.told()
+        by_call = {calls[name]: threads[name] for name in calls}
+        clock = ThreadsClock(plan.clock, by_call, plan.waited)
+        plan = plan._replace(clock=clock, waited=lambda: 0.0)
+        found = measure_calls(calls, plan, progress, references)
+
+    def doubts(*names: str) -> tuple[str, ...]:
+        counts = dict.fromkeys(threads[name] for name in names)
+        return tuple(filter(None, (clock.doubt(count, plan.processors) for count in counts)))
+
+    comparisons = {
+        name: doubted(comparison, doubts(name, references[name]))
+        for name, comparison in found.comparisons.items()
+    }
+    return found._replace(comparisons=comparisons), watch.told()
+
+
+def protocol(device: torch.device, threads: int, settings: Settings) -> Protocol:
     """How this machine is measured as ``settings`` say."""
     return Protocol(
         settings.seconds,
@@ -158,16 +191,16 @@ def _string_padded(graph: Graph) -> tuple[str, ...]:
 
 def _call(name: str, runnable: Runnable, device: torch.device, notify: Notify) -> Call:
     module, args, kwargs, settings, _ = runnable
-    run: Any = module
+    call: Call = partial(module, *args, **kwargs)
     if settings.compile == "on":
         notify(f"compiling {name}", None)
-        run = torch.compile(module, dynamic=False)
-    call = partial(run, *args, **kwargs)
-    call()
+        call = partial(torch.compile(module, dynamic=False), *args, **kwargs)
+        call()
     if not settings.cuda_graph:
         return call
     if device.type != "cuda":
         raise ConvcostError("--cuda-graph needs --device cuda")
+    call()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         call()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.clocks import MarkingClock, clock_for
 from convcost.measure.comparison import measure_calls
+from convcost.measure.driver import ClockWatch
 from convcost.measure.execute import protocol
 from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, settled
@@ -63,8 +64,11 @@ def measure_in_place(  # noqa: PLR0913
         notify("measuring the machine's ceilings", None)
         ceilings = ceilings_for(device, settings.dtype)
 
+        driver = ClockWatch(device)
+
         def progress(rounds: int, share: float) -> None:
             watch.complete = len(watch.passes)
+            driver.look()
             notify(f"measuring, round {rounds}", share)
 
         found = measure_calls(
@@ -83,7 +87,7 @@ def measure_in_place(  # noqa: PLR0913
         cost and cost.ratio,
         ceilings,
         cost.doubts if cost else (),
-        describe(device, threads, found.rounds),
+        {**describe(device, threads, found.rounds), **driver.told()},
         () if segments or not found.rounds else ("the model's calls differ from pass to pass",),
         found.interrupted,
     )

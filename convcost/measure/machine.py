@@ -11,7 +11,6 @@ import psutil
 import torch
 
 from convcost.errors import ConvcostError
-from convcost.measure.driver import clocks
 from convcost.units import format_bytes
 
 
@@ -81,7 +80,6 @@ def describe(device: torch.device, threads: int, rounds: int) -> dict[str, str |
         "processor": processor_name(device),
         "threads": threads,
         "rounds": rounds,
-        **clocks(device),
     }
 
 

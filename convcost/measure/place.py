@@ -12,7 +12,7 @@ from convcost.errors import ConvcostError
 from convcost.measure.settings import Settings
 
 
-class Samples:
+class Inputs:
     """One random input for all that take the same: they find it in the same caches."""
 
     def __init__(self, device: torch.device) -> None:

@@ -87,7 +87,7 @@ def spread_doubt(name: str, seconds: Sequence[float]) -> str:
     )
 
 
-def waiting_doubt(waited: float, elapsed: float, threads: float, processors: int) -> str:
+def waiting_doubt(waited: float, elapsed: float, threads: int, processors: int) -> str:
     """Threads that were ready to run while something else had the processor.
 
     ``waited`` is the sum over all threads, in seconds.
@@ -97,7 +97,7 @@ def waiting_doubt(waited: float, elapsed: float, threads: float, processors: int
         return ""
     if threads > processors:
         return (
-            f"{threads:g} threads share {processors} processors: each waited "
+            f"{threads} threads share {processors} processors: each waited "
             f"{format_percent(share)} of the time for one"
         )
     return (

@@ -84,7 +84,8 @@ def summary_columns(report: Report) -> list[Column]:
 
 def _axis_columns(report: Report) -> Iterator[Column]:
     """A column for each setting in which rows differ."""
-    for key in dict.fromkeys(key for row in report.rows for key in row.settings):
+    # the last row differs from the first in every one of them
+    for key in report.rows[-1].settings:
         usual = report.environment.get(key)
         yield Column(key.replace("_", " "), partial(_setting, key=key, usual=usual), right=False)
 
@@ -254,7 +255,7 @@ def _bound(row: Row) -> Cell:
 
 
 def _on_paper(row: Row) -> Cell:
-    if row.variant == "standard":
+    if row.variant == "standard" and not row.settings:
         return Cell("–")
     return Cell(*compared(row.values["multiplications_ratio"], "fewer", "more").split())
 

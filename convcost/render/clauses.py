@@ -15,7 +15,7 @@ from convcost.units import (
     format_too_few,
 )
 
-MOST_NAMED = 2
+_MOST_NAMED = 2
 """More rows than this are only counted."""
 
 
@@ -174,7 +174,7 @@ def lost(row: Row) -> str:
 
 def fastest(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     """Which of rows with different settings takes least time, and which may be as fast."""
-    timed = [row for row in rows if row.values.get("latency") and row.values["latency"].low]
+    timed = [row for row in rows if _is_judged(row)]
     if len(timed) < 2:
         return
     first, *others = sorted(timed, key=lambda row: number(row.values["latency"]))
@@ -184,8 +184,14 @@ def fastest(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     yield "fastest", f"{row_label(first)}, with {format_value('latency', best)}{tied}."
 
 
+def _is_judged(row: Row) -> bool:
+    latency, verdict = row.values.get("latency"), row.values.get("verdict")
+    trusted = verdict is None or verdict.value != "untrusted"
+    return trusted and latency is not None and latency.low is not None
+
+
 def _and_others(rows: Sequence[Row]) -> str:
     """The intervals of a few rows by name, of many by their number."""
-    if len(rows) > MOST_NAMED:
+    if len(rows) > _MOST_NAMED:
         return f"those of {len(rows)} others"
     return f"that of {' and that of '.join(map(row_label, rows))}"

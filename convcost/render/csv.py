@@ -15,7 +15,8 @@ def render(report: Report) -> str:
     """``report``'s rows and layers as CSV; what isn't known is an empty field."""
     rows = [*report.rows, *report.layers]
     keys = [key for key in METRICS if any(key in row.values for row in rows)]
-    settings = list(dict.fromkeys(key for row in rows for key in row.settings))
+    # the last row differs from the first in every one of them
+    settings = list(report.rows[-1].settings) if report.rows else []
     measured = [k for k in keys if any(_has_interval(row.values.get(k)) for row in rows)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -30,7 +30,8 @@ def sentences(report: Report) -> Iterator[tuple[str, str]]:
             clauses.append(bound_by(row))
             clauses.append(lost(row))
         yield row_label(row), "; ".join(filter(None, clauses)) + "."
-    if any(row.settings for row in others):
+    differs = {key for row in others for key in row.settings}
+    if differs and "batch" not in differs:
         yield from fastest(report.rows)
 
 

@@ -14,7 +14,7 @@ from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import Mixed, rewrite_mixed
 from convcost.variants.rewrite import convolutions, eligible
-from convcost.workflows.axes import Side, requests, sides
+from convcost.workflows.axes import Side, layers_notice, requests, sides, varied
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import measured_values, second_count_findings
 from convcost.workflows.seen import seen_positions
@@ -81,12 +81,16 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
         environment={
             **environment(first.settings, outcome and outcome.environment),
             "batch": first.batch,
+            **varied(request),
         },
         rows=rows,
         layers=tuple(_layers(here)) if request.per_layer else (),
         seen=seen_positions({c.side.variant: c.graph for c in here}) if request.pictures else (),
         findings=tuple(second_count_findings(rows)),
-        notices=tuple(_notices(graph, eligible(graph, request.only, request.keep), outcome)),
+        notices=(
+            *_notices(graph, eligible(graph, request.only, request.keep), outcome),
+            *layers_notice(request),
+        ),
         interrupted=outcome is not None and outcome.interrupted,
     )
 
@@ -165,11 +169,12 @@ def _measure(found: Mapping[str, Compared], notify: Notify) -> "Outcome":
     totals = [compared.costs.totals for compared in found.values()]
     parameters = sum(number(total["parameter_bytes"]) for total in totals)
     peak = max(number(total["peak_activation_bytes"]) for total in totals)
+    inputs = sum(number(compared.costs.rows[0]["activation_bytes"]) for compared in found.values())
     candidates = {
         name: Candidate(graph, side.settings, side.reference)
         for name, (side, graph, _) in found.items()
     }
-    return execute(candidates, int(parameters + peak), notify)
+    return execute(candidates, int(parameters + peak + inputs), notify)
 
 
 def _rows(found: Mapping[str, Compared], outcome: "Outcome | None") -> Iterator[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcost.errors import ConvcostError, printable
@@ -25,7 +26,7 @@ from convcost.workflows.alternatives import (
     output_shape,
     summaries,
 )
-from convcost.workflows.axes import Side, requests, sides
+from convcost.workflows.axes import Side, layers_notice, requests, sides, varied
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import second_count_findings, timed_values
 from convcost.workflows.proof import proof_findings, prove
@@ -70,7 +71,10 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
         kind="compare",
         source=printable(str(request.source)),
         input=input_shapes(reference.graph),
-        environment=environment(settings, outcome and outcome.environment),
+        environment={
+            **environment(settings, outcome and outcome.environment),
+            **varied(request),
+        },
         rows=rows,
         layers=tuple(row for other in others for row in changed_layers(other, reference))
         if request.per_layer
@@ -79,7 +83,7 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
         if request.pictures
         else (),
         findings=tuple(_findings(found, rows)),
-        notices=tuple(_notices(first, outcome)),
+        notices=(*_notices(first, outcome), *layers_notice(request)),
         interrupted=outcome is not None and outcome.interrupted,
     )
 
@@ -89,8 +93,12 @@ def input_shapes(graph: Graph) -> tuple[tuple[int, ...], ...]:
     return tuple(node.shape for node in graph.nodes if isinstance(node.op, Input))
 
 
-def load(request: Any, notify: Notify, *, real: bool) -> tuple[LoadedModel, Graph, tuple[str, ...]]:
-    """The model that ``request`` names, in the dtype that it asks for, its trace and notices.
+def load(
+    request: Any, notify: Notify, *, real: bool, cast: bool = False
+) -> tuple[LoadedModel, Graph, tuple[str, ...]]:
+    """The model that ``request`` names, its trace and notices.
+
+    It is in the dtype that is asked for; float32 leaves it as it was made, but with ``cast``.
 
     Raises:
         ConvcostError: it can't be loaded or run, or it has no modules.
@@ -108,7 +116,7 @@ def load(request: Any, notify: Notify, *, real: bool) -> tuple[LoadedModel, Grap
 
     def loaded(*, real: bool) -> LoadedModel:
         found = load_model(source, request.arguments, request.inputs, real=real)
-        return _with_dtype(found, request.settings)
+        return _with_dtype(found, request.settings, cast=cast)
 
     notify(f"loading {source}", None)
     model = loaded(real=real)
@@ -117,8 +125,8 @@ def load(request: Any, notify: Notify, *, real: bool) -> tuple[LoadedModel, Grap
     return model, graph, (*model.notices, *notices)
 
 
-def _with_dtype(loaded: LoadedModel, settings: Settings) -> LoadedModel:
-    if settings.dtype == Settings().dtype:
+def _with_dtype(loaded: LoadedModel, settings: Settings, *, cast: bool) -> LoadedModel:
+    if settings.dtype == Settings().dtype and not cast:
         # a model keeps the dtype that it was made with
         return loaded
     from convcost.measure.models import with_dtype  # noqa: PLC0415  torch
@@ -130,7 +138,8 @@ def _with_dtype(loaded: LoadedModel, settings: Settings) -> LoadedModel:
 
 
 def _compared(request: CompareRequest, differs: Mapping[str, Any], notify: Notify) -> Compared:
-    loaded, graph, notices = load(request, notify, real=request.measure)
+    cast = "dtype" in varied(request)
+    loaded, graph, notices = load(request, notify, real=request.measure, cast=cast)
     choice = Choice(request.only, request.keep)
     found = [as_it_stands(loaded, graph)]
     variants = request.variants or _all_variants(request, graph)
@@ -219,10 +228,12 @@ def on_data(side: Alternative, compared: Compared, settings: Settings) -> Value:
 
 def _findings(found: Sequence[Compared], rows: Sequence[Row]) -> Iterator[Finding]:
     yield from second_count_findings(rows)
-    first = found[0].alternatives
-    for side, row in zip(first, rows[: len(first)], strict=True):
-        if is_dense(side):
-            yield from proof_findings(row.name, side.name, row.values, rows[0].values)
+    every = iter(rows)
+    for compared in found:
+        reference, *others = islice(every, len(compared.alternatives))
+        for one, row in zip(compared.alternatives[1:], others, strict=True):
+            if is_dense(one):
+                yield from proof_findings(row.name, one.name, row.values, reference.values)
 
 
 def _notices(compared: Compared, outcome: Outcome | None) -> Iterator[str]:

@@ -13,6 +13,7 @@ from convcost.measure.workers import Side
 from convcost.report import METRICS, Report, Row, Value
 from convcost.sources.revisions import checked_out, find_repository, find_revision, python_packages
 from convcost.sources.saved import load_report
+from convcost.units import format_settings
 from convcost.workflows.check import TIME_LIMIT
 from convcost.workflows.environment import environment
 from convcost.workflows.sides import opened
@@ -63,7 +64,9 @@ def _state(text: str, notify: Notify) -> _State:
 
 
 def _name(row: Row) -> str:
-    return row.name if row.variant == "standard" else f"{row.name} ({row.variant})"
+    told = [row.variant] if row.variant != "standard" else []
+    told += format_settings(row.settings)
+    return f"{row.name} ({', '.join(told)})" if told else row.name
 
 
 def _counted(text: str) -> Report:

@@ -1,0 +1,48 @@
+"""Calls with different numbers of threads in one run, and who of them waited for a processor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from convcost.measure.clocks import Call, Clock
+from convcost.measure.comparison import Comparison
+from convcost.measure.trust import waiting_doubt
+
+
+class ThreadsClock:
+    """Another clock, which sets torch to each call's number of threads before its block.
+
+    ``waited`` gives the seconds so far that threads waited for a processor.
+    """
+
+    def __init__(
+        self, clock: Clock, threads: Mapping[Call, int], waited: Callable[[], float]
+    ) -> None:
+        self._clock, self._threads, self._waited = clock, threads, waited
+        self._waits = dict.fromkeys(threads.values(), (0.0, 0.0))
+        self.now = clock.now
+
+    def block(self, call: Call, times: int) -> float:
+        threads = self._threads[call]
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+            # the first call pays for the new pool of threads
+            call()
+        start, waited = self.now(), self._waited()
+        spent = self._clock.block(call, times)
+        before = self._waits[threads]
+        now = self._waited() - waited, self.now() - start
+        self._waits[threads] = (before[0] + now[0], before[1] + now[1])
+        return spent
+
+    def doubt(self, threads: int, processors: int) -> str:
+        """Why nothing can be said of calls with so many threads; empty where something can."""
+        return waiting_doubt(*self._waits[threads], threads, processors)
+
+
+def doubted(comparison: Comparison, doubts: tuple[str, ...]) -> Comparison:
+    """A comparison that has more to be doubted for."""
+    verdict = "untrusted" if doubts and comparison.ratio.low is not None else comparison.verdict
+    return comparison._replace(verdict=verdict, doubts=(*comparison.doubts, *doubts))
