@@ -67,7 +67,7 @@ Seed = Annotated[
 ]
 Cold = Annotated[
     bool,
-    typer.Option("--cold", help="Flush the caches before each call.", rich_help_panel=_WHERE),
+    typer.Option("--cold", help="Flush the caches before each timed call.", rich_help_panel=_WHERE),
 ]
 Device = Annotated[settings.Device, typer.Option(help="Where to run.", rich_help_panel=_WHERE)]
 
