@@ -104,6 +104,19 @@ def test_the_batch_and_the_dtype_change_what_is_counted() -> None:
     assert on_paper == [1.0, less, 1.0, less, 4.0, less, 4.0, less]
 
 
+def test_what_needs_memory_is_all_that_lives_at_once(tmp_path: Path) -> None:
+    """The inputs of two batches: 1 and 2 times 10 TB; the layer's output is a thousandth."""
+    spec = "version: 1\ninput: [1, 1600000, 1600000]\nlayers:\n  - max_pool: {kernel_size: 32}\n"
+    (tmp_path / "spec.yaml").write_text(spec)
+    needed = []
+    for batch in ("2", "1,2"):
+        ran = convcost("compare", "spec.yaml", "--batch", batch, folder=tmp_path)
+        assert ran.code == 2
+        text = ran.err.removeprefix("error: needs about ").split(" TiB of memory")[0]
+        needed.append(float(text))
+    assert needed[1] == pytest.approx(1.5 * needed[0], rel=0.01)
+
+
 def test_a_model_runs_at_every_point(tmp_path: Path) -> None:
     file = tmp_path / "net.py"
     file.write_text(

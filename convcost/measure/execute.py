@@ -14,7 +14,7 @@ from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.clocks import Call, clock_for
-from convcost.measure.comparison import Comparison, Measurement, Protocol, measure_calls
+from convcost.measure.comparison import Comparison, Measurement, Protocol
 from convcost.measure.driver import ClockWatch
 from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, need_bytes, settled
@@ -23,7 +23,7 @@ from convcost.measure.place import Inputs, place, torch_errors
 from convcost.measure.roofline import ceilings_for
 from convcost.measure.second_count import count_with_fvcore
 from convcost.measure.settings import Settings
-from convcost.measure.threads import ThreadsClock, doubted
+from convcost.measure.threads import measure_threaded
 from convcost.measure.verify import SecondCount, fvcore_count
 from convcost.measure.waiting import processors, waited_seconds
 
@@ -154,22 +154,8 @@ def _measured(
 
     with settled(settings.threads), torch_errors(settings):
         plan = protocol(device, threads[first], settings)
-        if len(set(threads.values())) == 1:
-            return measure_calls(calls, plan, progress, references), watch.told()
-        by_call = {calls[name]: threads[name] for name in calls}
-        clock = ThreadsClock(plan.clock, by_call, plan.waited)
-        plan = plan._replace(clock=clock, waited=lambda: 0.0)
-        found = measure_calls(calls, plan, progress, references)
-
-    def doubts(*names: str) -> tuple[str, ...]:
-        counts = dict.fromkeys(threads[name] for name in names)
-        return tuple(filter(None, (clock.doubt(count, plan.processors) for count in counts)))
-
-    comparisons = {
-        name: doubted(comparison, doubts(name, references[name]))
-        for name, comparison in found.comparisons.items()
-    }
-    return found._replace(comparisons=comparisons), watch.told()
+        found = measure_threaded(calls, threads, plan, progress, references)
+    return found, watch.told()
 
 
 def protocol(device: torch.device, threads: int, settings: Settings) -> Protocol:

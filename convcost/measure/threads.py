@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 
 from convcost.measure.clocks import Call, Clock
-from convcost.measure.comparison import Comparison
+from convcost.measure.comparison import Comparison, Measurement, Protocol, measure_calls
+from convcost.measure.rounds import Progress
 from convcost.measure.trust import waiting_doubt
 
 
@@ -42,7 +43,36 @@ class ThreadsClock:
         return waiting_doubt(*self._waits[threads], threads, processors)
 
 
-def doubted(comparison: Comparison, doubts: tuple[str, ...]) -> Comparison:
+def measure_threaded(
+    calls: Mapping[str, Call],
+    threads: Mapping[str, int],
+    protocol: Protocol,
+    progress: Progress,
+    references: Mapping[str, str],
+) -> Measurement:
+    """``measure_calls`` where each call has its own number of threads.
+
+    A comparison is doubted for what the threads of its own two sides waited.
+    """
+    if len(set(threads.values())) == 1:
+        return measure_calls(calls, protocol, progress, references)
+    by_call = {calls[name]: threads[name] for name in calls}
+    clock = ThreadsClock(protocol.clock, by_call, protocol.waited)
+    alike = protocol._replace(clock=clock, waited=lambda: 0.0)
+    found = measure_calls(calls, alike, progress, references)
+
+    def doubts(*names: str) -> tuple[str, ...]:
+        counts = dict.fromkeys(threads[name] for name in names)
+        return tuple(filter(None, (clock.doubt(n, protocol.processors) for n in counts)))
+
+    comparisons = {
+        name: _doubted(comparison, doubts(name, references[name]))
+        for name, comparison in found.comparisons.items()
+    }
+    return found._replace(comparisons=comparisons)
+
+
+def _doubted(comparison: Comparison, doubts: tuple[str, ...]) -> Comparison:
     """A comparison that has more to be doubted for."""
     verdict = "untrusted" if doubts and comparison.ratio.low is not None else comparison.verdict
     return comparison._replace(verdict=verdict, doubts=(*comparison.doubts, *doubts))

@@ -169,12 +169,19 @@ def _measure(found: Mapping[str, Compared], notify: Notify) -> "Outcome":
     totals = [compared.costs.totals for compared in found.values()]
     parameters = sum(number(total["parameter_bytes"]) for total in totals)
     peak = max(number(total["peak_activation_bytes"]) for total in totals)
-    inputs = sum(number(compared.costs.rows[0]["activation_bytes"]) for compared in found.values())
+    # candidates share an input where they can, and a peak has its own
+    inputs = {
+        (graph.nodes[0].shape, side.settings.dtype, side.settings.memory_format): number(
+            costs.rows[0]["activation_bytes"]
+        )
+        for side, graph, costs in found.values()
+    }
+    others = sum(inputs.values()) - max(inputs.values())
     candidates = {
         name: Candidate(graph, side.settings, side.reference)
         for name, (side, graph, _) in found.items()
     }
-    return execute(candidates, int(parameters + peak + inputs), notify)
+    return execute(candidates, int(parameters + peak + others), notify)
 
 
 def _rows(found: Mapping[str, Compared], outcome: "Outcome | None") -> Iterator[Row]:
