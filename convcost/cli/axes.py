@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
+from convcost.cli.options import WHERE
 from convcost.measure.settings import ITEMSIZES
-
-_WHERE = "Where and how to measure"
 
 Batch = Annotated[
     str,
@@ -18,7 +17,7 @@ Dtypes = Annotated[
         "--dtype",
         metavar="TYPE[,…]",
         help=f"Type of weights and activations: {', '.join(ITEMSIZES)}.",
-        rich_help_panel=_WHERE,
+        rich_help_panel=WHERE,
     ),
 ]
 MemoryFormats = Annotated[
@@ -27,19 +26,19 @@ MemoryFormats = Annotated[
         "--memory-format",
         metavar="contiguous|channels_last[,…]",
         help="Order in memory.",
-        rich_help_panel=_WHERE,
+        rich_help_panel=WHERE,
     ),
 ]
 ThreadCounts = Annotated[
     str | None,
     typer.Option(
-        "--threads", metavar="N[,…]", help="Threads; torch's choice.", rich_help_panel=_WHERE
+        "--threads", metavar="N[,…]", help="Threads; torch's choice.", rich_help_panel=WHERE
     ),
 ]
 Compiles = Annotated[
     str,
     typer.Option(
-        "--compile", metavar="off|on[,…]", help="Run through torch.compile.", rich_help_panel=_WHERE
+        "--compile", metavar="off|on[,…]", help="Run through torch.compile.", rich_help_panel=WHERE
     ),
 ]
 

@@ -6,6 +6,7 @@ import typer
 
 from convcost.cli.axes import Batch, Compiles, Dtypes, MemoryFormats, ThreadCounts, parse_axes
 from convcost.cli.options import (
+    WHERE,
     Cold,
     Delta,
     Device,
@@ -25,7 +26,6 @@ from convcost.cli.options import (
 from convcost.measure.settings import Settings
 
 _WHAT = "What to compare"
-_WHERE = "Where and how to measure"
 
 
 def command(  # noqa: PLR0913  one parameter for each option
@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     seed: Seed = 0,
     cuda_graph: Annotated[
         bool,
-        typer.Option("--cuda-graph", help="Replay a CUDA graph.", rich_help_panel=_WHERE),
+        typer.Option("--cuda-graph", help="Replay a CUDA graph.", rich_help_panel=WHERE),
     ] = False,
     cold: Cold = False,
     format: Format = "table",  # noqa: A002  the option's name

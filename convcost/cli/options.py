@@ -38,15 +38,15 @@ Output = Annotated[
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Show data and errors only: no progress, no notes.")
 ]
-_WHERE = "Where and how to measure"
+WHERE = "Where and how to measure"
 
 Measure = Annotated[
     bool,
-    typer.Option("--measure/--no-measure", help="Execute and time.", rich_help_panel=_WHERE),
+    typer.Option("--measure/--no-measure", help="Execute and time.", rich_help_panel=WHERE),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=4096, help="Threads; torch's choice.", rich_help_panel=_WHERE),
+    typer.Option(min=1, max=4096, help="Threads; torch's choice.", rich_help_panel=WHERE),
 ]
 Seconds = Annotated[
     float | None,
@@ -54,22 +54,22 @@ Seconds = Annotated[
         min=0.01,
         max=86_400,
         help="Time budget; 0.75 a candidate, more for slow ones.",
-        rich_help_panel=_WHERE,
+        rich_help_panel=WHERE,
     ),
 ]
 Delta = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Changes below this share are 'same'.", rich_help_panel=_WHERE),
+    typer.Option(min=0, max=1, help="Changes below this share are 'same'.", rich_help_panel=WHERE),
 ]
 Seed = Annotated[
     int,
-    typer.Option(min=0, max=2**63 - 1, help="Of weights and order.", rich_help_panel=_WHERE),
+    typer.Option(min=0, max=2**63 - 1, help="Of weights and order.", rich_help_panel=WHERE),
 ]
 Cold = Annotated[
     bool,
-    typer.Option("--cold", help="Flush the caches before each timed call.", rich_help_panel=_WHERE),
+    typer.Option("--cold", help="Flush the caches before each timed call.", rich_help_panel=WHERE),
 ]
-Device = Annotated[settings.Device, typer.Option(help="Where to run.", rich_help_panel=_WHERE)]
+Device = Annotated[settings.Device, typer.Option(help="Where to run.", rich_help_panel=WHERE)]
 
 _WHAT = "What to run"
 Input = Annotated[

@@ -126,9 +126,18 @@ def _comparison(run: _Run, name: str, reference: str) -> Comparison:
     delta = max(protocol.delta, protocol.min_delta / median(run.samples.seconds[reference]))
     own = own_doubts(ratios, ratio, again, reference, delta)
     doubts = (*own, *run.doubts, *_spread_doubts(run, (name, reference)))
-    # with too few rounds for an interval there is nothing to distrust yet
-    verdict = "untrusted" if doubts and ratio.low is not None else judge(ratio, delta)
-    return Comparison(ratio, verdict, delta, smallest_change(ratio, delta), doubts)
+    judged = Comparison(ratio, judge(ratio, delta), delta, smallest_change(ratio, delta))
+    return doubted(judged, doubts)
+
+
+def doubted(comparison: Comparison, doubts: tuple[str, ...]) -> Comparison:
+    """A comparison that has more to be doubted for.
+
+    With too few rounds for an interval there is nothing to distrust yet.
+    """
+    untrusted = doubts and comparison.ratio.low is not None
+    verdict = "untrusted" if untrusted else comparison.verdict
+    return comparison._replace(verdict=verdict, doubts=(*comparison.doubts, *doubts))
 
 
 def _spread_doubts(run: _Run, names: Sequence[str]) -> list[str]:

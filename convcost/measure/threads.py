@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from convcost.measure.clocks import Call, Clock
-from convcost.measure.comparison import Comparison, Measurement, Protocol, measure_calls
+from convcost.measure.comparison import Measurement, Protocol, doubted, measure_calls
 from convcost.measure.rounds import Progress
 from convcost.measure.trust import waiting_doubt
 
@@ -66,13 +66,7 @@ def measure_threaded(
         return tuple(filter(None, (clock.doubt(n, protocol.processors) for n in counts)))
 
     comparisons = {
-        name: _doubted(comparison, doubts(name, references[name]))
+        name: doubted(comparison, doubts(name, references[name]))
         for name, comparison in found.comparisons.items()
     }
     return found._replace(comparisons=comparisons)
-
-
-def _doubted(comparison: Comparison, doubts: tuple[str, ...]) -> Comparison:
-    """A comparison that has more to be doubted for."""
-    verdict = "untrusted" if doubts and comparison.ratio.low is not None else comparison.verdict
-    return comparison._replace(verdict=verdict, doubts=(*comparison.doubts, *doubts))

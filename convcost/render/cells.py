@@ -84,10 +84,15 @@ def summary_columns(report: Report) -> list[Column]:
 
 def _axis_columns(report: Report) -> Iterator[Column]:
     """A column for each setting in which rows differ."""
-    # the last row differs from the first in every one of them
-    for key in report.rows[-1].settings:
-        usual = report.environment.get(key)
+    for key, usual in usual_settings(report).items():
         yield Column(key.replace("_", " "), partial(_setting, key=key, usual=usual), right=False)
+
+
+def usual_settings(report: Report) -> dict[str, object]:
+    """The settings in which rows differ, each with its value where a row doesn't say another."""
+    # the last row differs from the first in every one of them
+    keys = report.rows[-1].settings if report.rows else ()
+    return {key: report.environment.get(key) for key in keys}
 
 
 def _setting(row: Row, key: str, usual: object) -> Cell:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 
+from convcost.render.cells import usual_settings
 from convcost.report import METRICS, Report, Row, Value
 
 _INTERVAL = ("low", "high")
@@ -15,15 +16,13 @@ def render(report: Report) -> str:
     """``report``'s rows and layers as CSV; what isn't known is an empty field."""
     rows = [*report.rows, *report.layers]
     keys = [key for key in METRICS if any(key in row.values for row in rows)]
-    # the last row differs from the first in every one of them
-    settings = list(report.rows[-1].settings) if report.rows else []
+    settings = usual_settings(report)
     measured = [k for k in keys if any(_has_interval(row.values.get(k)) for row in rows)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "variant", "op", "output_shape", *settings, *_headers(keys, measured)])
     writer.writerows(
-        [*_head(row), *_settings(row, settings, report), *_fields(row, keys, measured)]
-        for row in rows
+        [*_head(row), *_settings(row, settings), *_fields(row, keys, measured)] for row in rows
     )
     return text.getvalue()
 
@@ -39,9 +38,9 @@ def _head(row: Row) -> list[str]:
     return [row.name, row.variant, row.op, _text(row.output_shape)]
 
 
-def _settings(row: Row, keys: list[str], report: Report) -> Iterator[str]:
-    for key in keys:
-        yield _text(row.settings.get(key, report.environment.get(key)))
+def _settings(row: Row, usual: dict[str, object]) -> Iterator[str]:
+    for key, value in usual.items():
+        yield _text(row.settings.get(key, value))
 
 
 def _fields(row: Row, keys: list[str], measured: list[str]) -> Iterator[str]:

@@ -57,6 +57,10 @@ class Compared(NamedTuple):
     costs: Costs
 
 
+Costed = Mapping[str, tuple[Graph, Costs]]
+"""Variants by name, each with what it costs."""
+
+
 def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report:
     """The costs of each variant of a spec or a model, counted, and measured where asked.
 
@@ -68,10 +72,8 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
 
         return compare_model(request, notify)
     need_spec_request(request)
-    points = requests(request)
-    found = {c.side.name: c for point, differs in points for c in _compared(point, differs)}
+    found = {compared.side.name: compared for compared in _compared(request)}
     rows, outcome = _compare(found, notify, measure=request.measure)
-    first = points[0][0]
     here = [compared for compared in found.values() if not compared.side.differs]
     graph = here[0].graph
     return Report(
@@ -79,8 +81,8 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
         source=printable(request.source or SHIPPED_SPEC),
         input=(graph.nodes[0].shape,),
         environment={
-            **environment(first.settings, outcome and outcome.environment),
-            "batch": first.batch,
+            **environment(here[0].side.settings, outcome and outcome.environment),
+            "batch": graph.nodes[0].shape[0],
             **varied(request),
         },
         rows=rows,
@@ -95,16 +97,25 @@ def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report
     )
 
 
-def _compared(request: CompareRequest, differs: Mapping[str, Any]) -> Iterator[Compared]:
-    """The variants of a spec at one point of the axes."""
+def _costs(request: CompareRequest) -> Costed:
+    """The variants of a spec in one batch and dtype."""
     itemsize = ITEMSIZES[request.settings.dtype]
     spec = load_spec(spec_path(request.source), request.batch, itemsize, parse_variant)
     variants = request.variants or spec.variants or tuple(map(parse_variant, VARIANTS))
     graphs = {str(STANDARD): spec.graph}
     for variant in variants:
         graphs[str(variant)] = rewrite_mixed(spec.graph, variant, request.only, request.keep)
-    for side in sides(graphs, request.settings, differs):
-        yield Compared(side, graphs[side.variant], analyse(graphs[side.variant]))
+    return {name: (graph, analyse(graph)) for name, graph in graphs.items()}
+
+
+def _compared(request: CompareRequest) -> Iterator[Compared]:
+    """The variants at every point of the axes, of which only batch and dtype change the costs."""
+    known: dict[tuple[int, str], Costed] = {}
+    for point, differs in requests(request):
+        key = point.batch, point.settings.dtype
+        known[key] = costed = known.get(key) or _costs(point)
+        for side in sides(costed, point.settings, differs):
+            yield Compared(side, *costed[side.variant])
 
 
 def compare_graphs(
