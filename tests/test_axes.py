@@ -241,7 +241,7 @@ def test_without_a_compiler_nothing_is_compiled(tmp_path: Path) -> None:
 
 def test_cold_caches_are_in_the_report() -> None:
     ran = convcost("compare", *QUICK, "--cold")
-    assert "rounds with cold caches" in ran.out
+    assert " with cold caches, 99 % intervals" in ran.out
     ran = convcost("compare", *QUICK, "--cold", "--format", "json")
     assert json.loads(ran.out)["environment"]["caches"] == "cold"
 
