@@ -37,6 +37,7 @@ from torch.utils.benchmark import Timer
 
 import convcost
 from convcost.measure.clocks import HostClock
+from convcost.measure.rounds import Block
 from convcost.measure.settings import SECONDS_PER_CANDIDATE, Settings
 
 RESNET = Path(__file__).resolve().parents[1] / "examples" / "resnet.py"
@@ -184,11 +185,11 @@ def own_costs() -> Iterator[str]:
     blocks = 0.0
     plain = HostClock.block
 
-    def block(clock: HostClock, call: Callable[[], object], times: int) -> float:
+    def block(clock: HostClock, call: Callable[[], object], times: int) -> Block:
         nonlocal blocks
-        spent = plain(clock, call, times)
-        blocks += spent
-        return spent
+        found = plain(clock, call, times)
+        blocks += found.mean * times
+        return found
 
     HostClock.block = block  # type: ignore[method-assign]
     start = time.perf_counter()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from convcost.measure.rounds import Block
+
 
 class FakeClock:
     """A call's cost depends on which it is and on how much time has gone by; nothing waits.
@@ -19,8 +21,8 @@ class FakeClock:
     def now(self) -> float:
         return self.time
 
-    def block(self, call: object, times: int) -> float:
+    def block(self, call: object, times: int) -> Block:
         spent = sum(self._cost(call, self.time) for _ in range(times))
         self.time += spent
         self.calls.append((call, times))
-        return spent
+        return Block(spent / times, spent / times)

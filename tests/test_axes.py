@@ -17,7 +17,7 @@ from clocks import FakeClock
 
 from convcost import ConvcostError, Report, Row, Value, compare, render
 from convcost.cli.axes import parse_axes
-from convcost.measure.clocks import ColdClock, HostClock, clock_for
+from convcost.measure.clocks import HostClock
 from convcost.measure.comparison import Protocol, measure_calls
 from convcost.measure.driver import ClockWatch
 from convcost.measure.settings import Settings
@@ -246,19 +246,6 @@ def test_cold_caches_are_in_the_report() -> None:
     assert json.loads(ran.out)["environment"]["caches"] == "cold"
 
 
-def test_a_cold_clock_flushes_before_every_call_and_times_the_calls_alone() -> None:
-    order: list[str] = []
-
-    class Clock(HostClock):
-        def block(self, _: object, times: int) -> float:
-            order.append(f"timed {times}")
-            return 0.25
-
-    clock = ColdClock(Clock(), lambda: order.append("flushed"))
-    assert clock.block(lambda: None, 3) == 0.75
-    assert order == ["flushed", "timed 1"] * 3
-
-
 @pytest.fixture
 def threads_as_before() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -378,45 +365,6 @@ def test_csv_has_a_column_for_each_setting_that_differs() -> None:
 def test_html_names_every_row() -> None:
     html = render(REPORT, "html")
     assert "separable, 2 threads" in html
-
-
-class FakeEvent:
-    """Stands at the stream's time when it is recorded, in milliseconds."""
-
-    stream = 0.0
-    waits = 0
-
-    def __init__(self, device: torch.device, *, enable_timing: bool) -> None:
-        assert (device.type, enable_timing) == ("cuda", True)
-        self._at = 0.0
-
-    def record(self) -> None:
-        self._at = FakeEvent.stream
-
-    def synchronize(self) -> None:
-        FakeEvent.waits += 1
-
-    def elapsed_time(self, end: FakeEvent) -> float:
-        return end._at - self._at
-
-
-def test_an_accelerator_is_timed_by_events_and_waited_for_once_a_block(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(torch, "Event", FakeEvent)
-
-    def call() -> None:
-        FakeEvent.stream += 2.0
-
-    clock = clock_for(torch.device("cuda"))
-    assert clock.block(call, 10) == 0.02
-    assert FakeEvent.waits == 1
-    marks = [clock.mark()]
-    for _ in range(3):
-        call()
-        marks.append(clock.mark())
-    assert clock.spans(marks) == [0.002] * 3
-    assert FakeEvent.waits == 2
 
 
 def test_a_cuda_graph_needs_cuda() -> None:

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from clocks import FakeClock
 
-from convcost.measure.rounds import FIRST_LOOK, Plan, Samples, calibrate, orders, run_rounds
+from convcost.measure.rounds import FIRST_LOOK, Block, Plan, Samples, calibrate, orders, run_rounds
 
 
 def fast() -> None: ...
@@ -73,7 +73,7 @@ def test_every_place_in_the_order_is_as_likely_for_all() -> None:
 def test_every_round_runs_every_candidate_once() -> None:
     fake = clock({fast: 1e-2, slow: 2e-2})
     samples = run(fake, plan(seconds=1.0))
-    rounds = len(samples.seconds["fast"])
+    rounds = len(samples.blocks["fast"])
     blocks = fake.calls[-2 * rounds :]
     pairs = [{blocks[2 * i][0], blocks[2 * i + 1][0]} for i in range(rounds)]
     assert rounds == 33
@@ -100,16 +100,16 @@ def test_it_looks_at_ten_twenty_and_forty_rounds() -> None:
 
 def test_the_budget_ends_it_before_a_round_that_would_not_fit() -> None:
     fake = clock({fast: 0.1, slow: 0.1})
-    assert len(run(fake, plan(seconds=1.0)).seconds["fast"]) == 5
+    assert len(run(fake, plan(seconds=1.0)).blocks["fast"]) == 5
 
 
 def test_slow_candidates_get_twelve_rounds_without_a_budget() -> None:
     fake = clock({fast: 1.0, slow: 1.5})
-    assert len(run(fake, plan(seconds=None)).seconds["slow"]) == 12
+    assert len(run(fake, plan(seconds=None)).blocks["slow"]) == 12
 
 
 def test_a_small_budget_still_gives_one_round() -> None:
-    assert len(run(clock({fast: 1.0, slow: 1.5}), plan(seconds=0.1)).seconds["slow"]) == 1
+    assert len(run(clock({fast: 1.0, slow: 1.5}), plan(seconds=0.1)).blocks["slow"]) == 1
 
 
 def test_ctrl_c_keeps_the_complete_rounds() -> None:
@@ -120,4 +120,17 @@ def test_ctrl_c_keeps_the_complete_rounds() -> None:
 
     samples = run(FakeClock(cost), plan(seconds=10.0))
     assert samples.interrupted
-    assert len(samples.seconds["fast"]) == len(samples.seconds["slow"]) == 3
+    assert len(samples.blocks["fast"]) == len(samples.blocks["slow"]) == 3
+
+
+def test_blocks_of_as_many_calls_are_compared_by_their_fastest_parts() -> None:
+    blocks = {"fast": [Block(mean=2.0, fastest=1.0)], "slow": [Block(mean=3.0, fastest=1.1)]}
+    assert Samples(blocks, {"fast": 20, "slow": 20}).ratios("slow", "fast") == [1.1]
+    assert Samples(blocks, {"fast": 20, "slow": 10}).ratios("slow", "fast") == [1.5]
+
+
+def test_one_call_under_two_names_has_blocks_of_one_size() -> None:
+    noise = Random(0)
+    fake = FakeClock(lambda *_: 1e-5 * noise.choice((1, 3)))
+    times = calibrate({"once": fast, "again": fast}, fake)
+    assert times["once"] == times["again"]

@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import ceil
+from operator import truediv
 from typing import Any, Protocol
 
 import torch
 
 from convcost.measure.caches import flushed
+from convcost.measure.rounds import Block
 
 Call = Callable[[], object]
+
+PARTS = 20
+"""Parts of a block at most: the clock's own cost stays below a thousandth of each."""
 
 
 class Clock(Protocol):
@@ -21,8 +27,8 @@ class Clock(Protocol):
         """Seconds on a steady clock."""
         ...
 
-    def block(self, call: Call, times: int) -> float:
-        """The seconds that ``times`` calls take, one after the other."""
+    def block(self, call: Call, times: int) -> Block:
+        """How long ``times`` calls take, one after the other."""
         ...
 
 
@@ -44,11 +50,16 @@ class HostClock:
     now = staticmethod(time.perf_counter)
     mark = staticmethod(time.perf_counter)
 
-    def block(self, call: Call, times: int) -> float:
-        start = time.perf_counter()
-        for _ in range(times):
-            call()
-        return time.perf_counter() - start
+    def block(self, call: Call, times: int) -> Block:
+        size = ceil(times / PARTS)
+        parts = [min(size, times - done) for done in range(0, times, size)]
+        marks = [self.mark()]
+        for part in parts:
+            for _ in range(part):
+                call()
+            marks.append(self.mark())
+        spans = self.spans(marks)
+        return Block(sum(spans) / times, min(map(truediv, spans, parts)))
 
     def spans(self, marks: Sequence[Any]) -> list[float]:
         return [after - before for before, after in pairwise(marks)]
@@ -62,11 +73,12 @@ class EventClock:
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
-    def block(self, call: Call, times: int) -> float:
+    def block(self, call: Call, times: int) -> Block:
         start = self.mark()
         for _ in range(times):
             call()
-        return self.spans([start, self.mark()])[0]
+        mean = self.spans([start, self.mark()])[0] / times
+        return Block(mean, mean)
 
     def mark(self) -> torch.Event:
         event = torch.Event(self._device, enable_timing=True)
@@ -85,12 +97,13 @@ class ColdClock:
         self._clock, self._flush = clock, flush
         self.now, self.mark, self.spans = clock.now, clock.mark, clock.spans
 
-    def block(self, call: Call, times: int) -> float:
-        return sum(self._once(call) for _ in range(times))
+    def block(self, call: Call, times: int) -> Block:
+        calls = [self._once(call) for _ in range(times)]
+        return Block(sum(calls) / times, min(calls))
 
     def _once(self, call: Call) -> float:
         self._flush()
-        return self._clock.block(call, 1)
+        return self._clock.block(call, 1).mean
 
 
 def clock_for(device: torch.device, *, cold: bool = False) -> MarkingClock:

@@ -98,10 +98,10 @@ def measure_calls(
     samples = run_rounds(arms, plan, protocol.clock, protocol.random, progress)
     elapsed, waited = protocol.clock.now() - start, protocol.waited() - waited
     doubt = waiting_doubt(waited, elapsed, protocol.threads, protocol.processors)
-    rounds = len(samples.seconds[first])
+    rounds = len(samples.blocks[first])
     run = _Run(samples, protocol, confidence, (doubt,) if doubt else ())
     return Measurement(
-        {name: estimate(samples.seconds[name], CONFIDENCE) for name in calls} if rounds else {},
+        {name: estimate(samples.seconds(name), CONFIDENCE) for name in calls} if rounds else {},
         {pair[0]: _comparison(run, *pair) for pair in references.items()} if rounds else {},
         samples.times,
         rounds,
@@ -123,7 +123,7 @@ def _comparison(run: _Run, name: str, reference: str) -> Comparison:
     ratio = estimate(ratios, run.confidence)
     again = estimate(run.samples.ratios(reference + _AGAIN, reference), run.confidence)
     protocol = run.protocol
-    delta = max(protocol.delta, protocol.min_delta / median(run.samples.seconds[reference]))
+    delta = max(protocol.delta, protocol.min_delta / median(run.samples.seconds(reference)))
     own = own_doubts(ratios, ratio, again, reference, delta)
     doubts = (*own, *run.doubts, *_spread_doubts(run, (name, reference)))
     judged = Comparison(ratio, judge(ratio, delta), delta, smallest_change(ratio, delta))
@@ -141,5 +141,5 @@ def doubted(comparison: Comparison, doubts: tuple[str, ...]) -> Comparison:
 
 
 def _spread_doubts(run: _Run, names: Sequence[str]) -> list[str]:
-    found = (spread_doubt(name, run.samples.seconds[name]) for name in names)
+    found = (spread_doubt(name, run.samples.seconds(name)) for name in names)
     return list(filter(None, found))

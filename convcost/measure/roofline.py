@@ -67,7 +67,7 @@ def _multiply_rate(device: torch.device, dtype: torch.dtype, clock: Clock) -> fl
         result = torch.empty_like(matrix)
         call = _product(matrix, result)
         clock.block(call, 1)
-        spent = min(clock.block(call, 1) for _ in range(3))
+        spent = clock.block(call, 3).fastest
         rate = max(rate, size**3 / spent)
         size *= 2 if 8 * 4 * spent < _SHARE else 1
     return rate
@@ -81,7 +81,7 @@ def _least(call: Call, clock: Clock, times: int = 1) -> float:
     """The least seconds of a call within ``_SHARE``: noise makes none faster."""
     start = clock.now()
     clock.block(call, 1)
-    least = clock.block(call, times)
+    least = clock.block(call, times).fastest
     while clock.now() - start < _SHARE:
-        least = min(least, clock.block(call, times))
-    return least / times
+        least = min(least, clock.block(call, times).fastest)
+    return least

@@ -43,43 +43,61 @@ class Plan(NamedTuple):
     references: Mapping[str, str]
 
 
-class Samples(NamedTuple):
-    """Seconds per call of each candidate, one entry per complete round.
+class Block(NamedTuple):
+    """Seconds per call, over a whole block and over the fastest of its parts."""
 
-    ``times`` is how many calls each round's block of a candidate had.
+    mean: float
+    fastest: float
+
+
+class Samples(NamedTuple):
+    """What each candidate's blocks took, one for each complete round.
+
+    ``times`` is how many calls each block of a candidate had.
     """
 
-    seconds: Mapping[str, Sequence[float]]
-    interrupted: bool
-    times: Mapping[str, int] = {}
+    blocks: Mapping[str, Sequence[Block]]
+    times: Mapping[str, int]
+    interrupted: bool = False
+
+    def seconds(self, name: str) -> list[float]:
+        """Seconds per call, one for each round."""
+        return [block.mean for block in self.blocks[name]]
 
     def ratios(self, name: str, reference: str) -> list[float]:
-        """One paired ratio per round."""
-        pairs = zip(self.seconds[name], self.seconds[reference], strict=True)
-        return [mine / other for mine, other in pairs]
+        """One paired ratio per round, of the blocks' fastest parts where both have as many.
+
+        What comes between only ever makes a part slower (Chen and Revels, 'Robust benchmarking in
+        noisy environments', 2016). The least of more parts is less by itself, so blocks of
+        different numbers of calls are compared as wholes.
+        """
+        pairs = list(zip(self.blocks[name], self.blocks[reference], strict=True))
+        if self.times[name] != self.times[reference]:
+            return [mine.mean / other.mean for mine, other in pairs]
+        return [mine.fastest / other.fastest for mine, other in pairs]
 
 
 def run_rounds(
     candidates: Mapping[str, Call], plan: Plan, clock: Clock, random: Random, progress: Progress
 ) -> Samples:
     """Measures all candidates. Ctrl-C ends it with what there is."""
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    times: dict[str, int] = {}
+    blocks: dict[str, list[Block]] = {name: [] for name in candidates}
+    samples = Samples(blocks, {})
     try:
-        times = calibrate(candidates, clock)
+        samples = Samples(blocks, calibrate(candidates, clock))
         start = clock.now()
         for number, order in enumerate(orders(list(candidates), random), 1):
-            block = {name: clock.block(candidates[name], times[name]) for name in order}
-            for name, spent in block.items():
-                seconds[name].append(spent / times[name])
+            found = {name: clock.block(candidates[name], samples.times[name]) for name in order}
+            for name, block in found.items():
+                blocks[name].append(block)
             elapsed = clock.now() - start
             budget = _budget(plan, elapsed / number)
             progress(number, elapsed / budget)
-            if elapsed + elapsed / number > budget or _is_narrow(seconds, number, plan):
+            if elapsed + elapsed / number > budget or _is_narrow(samples, number, plan):
                 break
     except KeyboardInterrupt:
-        return Samples(seconds, interrupted=True, times=times)
-    return Samples(seconds, interrupted=False, times=times)
+        return samples._replace(interrupted=True)
+    return samples
 
 
 def _budget(plan: Plan, round_seconds: float) -> float:
@@ -89,12 +107,11 @@ def _budget(plan: Plan, round_seconds: float) -> float:
     return max(plan.default_seconds, rounds * round_seconds * 1.01)
 
 
-def _is_narrow(seconds: Mapping[str, Sequence[float]], rounds: int, plan: Plan) -> bool:
+def _is_narrow(samples: Samples, rounds: int, plan: Plan) -> bool:
     """Whether, at a round where one looks, every ratio's interval is narrow enough."""
     looks, rest = divmod(rounds, FIRST_LOOK)
     if rest or looks & looks - 1:
         return False
-    samples = Samples(seconds, interrupted=False)
     widths = (
         estimate(samples.ratios(*pair), plan.confidence).half_width
         for pair in plan.references.items()
@@ -104,14 +121,14 @@ def _is_narrow(seconds: Mapping[str, Sequence[float]], rounds: int, plan: Plan) 
 
 def calibrate(candidates: Mapping[str, Call], clock: Clock) -> dict[str, int]:
     """Calls per block, so that each block lasts ``MIN_BLOCK``; like speeds share the number."""
-    singles = {name: _seconds_per_call(call, clock) for name, call in candidates.items()}
-    times: dict[str, int] = {}
+    singles = {call: _seconds_per_call(call, clock) for call in candidates.values()}
+    times: dict[Call, int] = {}
     fastest = 0.0
-    for name, seconds in sorted(singles.items(), key=lambda item: item[1]):
+    for call, seconds in sorted(singles.items(), key=lambda item: item[1]):
         if seconds > fastest * LIKE_SPEED or not times:
             fastest = seconds
-        times[name] = max(1, ceil(MIN_BLOCK / max(fastest, 1e-9)))
-    return times
+        times[call] = max(1, ceil(MIN_BLOCK / max(fastest, 1e-9)))
+    return {name: times[call] for name, call in candidates.items()}
 
 
 def _seconds_per_call(call: Call, clock: Clock) -> float:

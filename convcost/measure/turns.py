@@ -18,7 +18,7 @@ TURN = 0.04
 
 
 def steady_block(call: Call, times: int, now: Callable[[], float] = time.perf_counter) -> float:
-    """The seconds that ``times`` calls take, from the fastest of those that fill a turn.
+    """The seconds of the fastest of ``times`` calls, or of as many as fill a turn.
 
     The first call isn't timed: the other side had the caches and the cores until now. What comes
     between only ever makes a call slower (Chen and Revels, 'Robust benchmarking in noisy
@@ -33,7 +33,7 @@ def steady_block(call: Call, times: int, now: Callable[[], float] = time.perf_co
         before = now()
         call()
         spent.append(now() - before)
-    return times * min(spent)
+    return min(spent)
 
 
 def turn_threads() -> int:

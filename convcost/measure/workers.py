@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from convcost.errors import ConvcostError, MissingError
+from convcost.measure.rounds import Block
 
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from convcost.workflows.worker import main; "
@@ -176,7 +177,7 @@ class Remote:
         self.block(1)
 
     def block(self, times: int) -> float:
-        """The seconds of ``times`` calls, by the worker's own clock."""
+        """The seconds of the fastest of ``times`` calls or more, by the worker's own clock."""
         answer = self._worker.ask("block", self._key, key=self._key, times=times)
         return float(answer)
 
@@ -186,11 +187,12 @@ class RemoteClock:
 
     now = staticmethod(time.perf_counter)
 
-    def block(self, call: object, times: int) -> float:
-        """The seconds that ``times`` calls take, one after the other."""
+    def block(self, call: object, times: int) -> Block:
+        """How long a call takes: the fastest of ``times`` or more stands for all."""
         if not isinstance(call, Remote):
             raise TypeError(f"{call!r} is no call of a worker")
-        return call.block(times)
+        fastest = call.block(times)
+        return Block(fastest, fastest)
 
 
 def connect(pipe: int) -> Connection:

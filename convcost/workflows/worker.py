@@ -89,7 +89,7 @@ class _Worker:
         return turn_threads()
 
     def block(self, key: str, times: int) -> float:
-        """The seconds of so many calls."""
+        """The seconds of the fastest of so many calls or more."""
         from convcost.measure.machine import settled  # noqa: PLC0415
         from convcost.measure.place import torch_errors  # noqa: PLC0415
         from convcost.measure.turns import steady_block, turn_threads  # noqa: PLC0415
