@@ -467,6 +467,16 @@ def test_a_tensor_that_does_not_fit_is_refused_with_the_numbers(tmp_path: Path) 
     assert "--no-measure" in message
 
 
+@pytest.mark.parametrize("command", ["profile", "compare"])
+def test_a_model_whose_activations_do_not_fit_is_refused_with_the_numbers(
+    command: str, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text("from torch import nn\nnet = nn.Conv2d(3, 8, 3)\n")
+    message = refused(command, "net.py", "--input", "1x3x100000x100000", folder=tmp_path)
+    assert "needs about 410 GiB of memory" in message
+    assert "--no-measure" in message
+
+
 def test_what_does_not_fit_is_still_counted(tmp_path: Path) -> None:
     standard = counted(tmp_path, TOO_LARGE)["rows"][0]
     assert standard["values"]["multiplications"]["value"] == 8 * 3 * 3 * 3 * 99_998**2

@@ -28,7 +28,7 @@ from convcost.workflows.alternatives import (
 )
 from convcost.workflows.axes import Side, layers_notice, requests, sides, varied
 from convcost.workflows.environment import environment
-from convcost.workflows.measured import second_count_findings, timed_values
+from convcost.workflows.measured import need_memory, second_count_findings, timed_values
 from convcost.workflows.proof import proof_findings, prove
 from convcost.workflows.roofline import became_memory_bound, on_roofline, works
 from convcost.workflows.seen import seen_positions
@@ -180,6 +180,8 @@ def _measure(found: Sequence[Compared], notify: Notify) -> Outcome:
     from convcost.measure.execute import Runnable, execute_modules  # noqa: PLC0415  torch
     from convcost.measure.models import on_its_device  # noqa: PLC0415  torch
 
+    every = (one.costs for compared in found for one in compared.alternatives)
+    need_memory(every, found[0].sides[0].settings.device)
     with redirect_stdout(sys.stderr):
         runnables = {}
         for loaded, found_sides, alternatives, _ in found:

@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from convcost.measure.intervals import Estimate
 
 
+def need_memory(costs: Iterable[Costs], device: str) -> None:
+    """Refuses to run models one after the other where one doesn't fit.
+
+    Raises:
+        ConvcostError: with what is needed and what is free, or there is no such device.
+    """
+    from convcost.measure.machine import find_device, need_bytes  # noqa: PLC0415  torch
+
+    place = find_device(device)
+    # their parameters are in the processor's memory already
+    keys = ("peak_activation_bytes", *(() if place.type == "cpu" else ("parameter_bytes",)))
+    need_bytes(int(max(sum(number(cost.totals[key]) for key in keys) for cost in costs)), place)
+
+
 def measured_values(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -> dict[str, Value]:
     """The values of one variant that only running it gives."""
     second = _second_count(variant, cost, graph, outcome)

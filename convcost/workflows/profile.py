@@ -20,6 +20,7 @@ from convcost.workflows.effective import UNKNOWN, effective_field_of
 from convcost.workflows.environment import environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
+from convcost.workflows.measured import need_memory
 from convcost.workflows.roofline import on_roofline, works
 from convcost.workflows.seen import seen_positions
 from convcost.workflows.verify import verification, verification_findings
@@ -218,6 +219,7 @@ def _run(
     """What only running the model tells: its latency and the second counts, where asked for."""
     if not request.measure and not request.verify:
         return None, ()
+    need_memory([costs], request.settings.device)
     from convcost.sources.module_state import ModuleState  # noqa: PLC0415
 
     with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr):
