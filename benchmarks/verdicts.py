@@ -37,7 +37,7 @@ from torch.utils.benchmark import Timer
 
 import convcost
 from convcost.measure.clocks import HostClock
-from convcost.measure.rounds import Block
+from convcost.measure.rounds import Spent
 from convcost.measure.settings import SECONDS_PER_CANDIDATE, Settings
 
 RESNET = Path(__file__).resolve().parents[1] / "examples" / "resnet.py"
@@ -185,7 +185,7 @@ def own_costs() -> Iterator[str]:
     blocks = 0.0
     plain = HostClock.block
 
-    def block(clock: HostClock, call: Callable[[], object], times: int) -> Block:
+    def block(clock: HostClock, call: Callable[[], object], times: int) -> Spent:
         nonlocal blocks
         found = plain(clock, call, times)
         blocks += found.mean * times

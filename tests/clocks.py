@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from convcost.measure.rounds import Block
+from convcost.measure.rounds import Spent
 
 
 class FakeClock:
@@ -21,8 +21,8 @@ class FakeClock:
     def now(self) -> float:
         return self.time
 
-    def block(self, call: object, times: int) -> Block:
+    def block(self, call: object, times: int) -> Spent:
         spent = sum(self._cost(call, self.time) for _ in range(times))
         self.time += spent
         self.calls.append((call, times))
-        return Block(spent / times, spent / times)
+        return Spent(spent / times, spent / times)

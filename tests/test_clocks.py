@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from convcost.measure.clocks import PARTS, ColdClock, HostClock, clock_for
-from convcost.measure.rounds import Block
+from convcost.measure.rounds import Spent
 
 
 class HandClock(HostClock):
@@ -29,7 +29,7 @@ def test_a_block_is_cut_into_parts_and_nothing_of_it_is_lost(calls: int) -> None
         made[0] += 1
         clock.time += 1.0
 
-    assert clock.block(call, calls) == Block(mean=1.0, fastest=1.0)
+    assert clock.block(call, calls) == Spent(mean=1.0, fastest=1.0)
     assert made == [calls]
     assert min(calls, PARTS / 2) < clock.marks <= PARTS + 1
 
@@ -41,19 +41,19 @@ def test_the_fastest_part_leaves_out_what_interrupts_a_block() -> None:
     def call() -> None:
         clock.time += next(costs)
 
-    assert clock.block(call, 40) == Block(mean=1.8, fastest=1.0)
+    assert clock.block(call, 40) == Spent(mean=1.8, fastest=1.0)
 
 
 def test_a_cold_clock_flushes_before_every_call_and_times_the_calls_alone() -> None:
     order: list[str] = []
 
     class Clock(HostClock):
-        def block(self, _: object, times: int) -> Block:
+        def block(self, _: object, times: int) -> Spent:
             order.append(f"timed {times}")
-            return Block(len(order), len(order))
+            return Spent(len(order), len(order))
 
     clock = ColdClock(Clock(), lambda: order.append("flushed"))
-    assert clock.block(lambda: None, 3) == Block(mean=4.0, fastest=2.0)
+    assert clock.block(lambda: None, 3) == Spent(mean=4.0, fastest=2.0)
     assert order == ["flushed", "timed 1"] * 3
 
 
@@ -86,7 +86,7 @@ def test_an_accelerator_is_timed_by_events_and_waited_for_once_a_block(
         FakeEvent.stream += 2.0
 
     clock = clock_for(torch.device("cuda"))
-    assert clock.block(call, 10) == Block(mean=0.002, fastest=0.002)
+    assert clock.block(call, 10) == Spent(mean=0.002, fastest=0.002)
     assert FakeEvent.waits == 1
     marks = [clock.mark()]
     for _ in range(3):

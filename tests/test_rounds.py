@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from clocks import FakeClock
 
-from convcost.measure.rounds import FIRST_LOOK, Block, Plan, Samples, calibrate, orders, run_rounds
+from convcost.measure.rounds import FIRST_LOOK, Plan, Samples, Spent, calibrate, orders, run_rounds
 
 
 def fast() -> None: ...
@@ -124,7 +124,7 @@ def test_ctrl_c_keeps_the_complete_rounds() -> None:
 
 
 def test_blocks_of_as_many_calls_are_compared_by_their_fastest_parts() -> None:
-    blocks = {"fast": [Block(mean=2.0, fastest=1.0)], "slow": [Block(mean=3.0, fastest=1.1)]}
+    blocks = {"fast": [Spent(mean=2.0, fastest=1.0)], "slow": [Spent(mean=3.0, fastest=1.1)]}
     assert Samples(blocks, {"fast": 20, "slow": 20}).ratios("slow", "fast") == [1.1]
     assert Samples(blocks, {"fast": 20, "slow": 10}).ratios("slow", "fast") == [1.5]
 

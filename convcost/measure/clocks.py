@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from convcost.measure.caches import flushed
-from convcost.measure.rounds import Block
+from convcost.measure.rounds import Spent
 
 Call = Callable[[], object]
 
@@ -27,7 +27,7 @@ class Clock(Protocol):
         """Seconds on a steady clock."""
         ...
 
-    def block(self, call: Call, times: int) -> Block:
+    def block(self, call: Call, times: int) -> Spent:
         """How long ``times`` calls take, one after the other."""
         ...
 
@@ -50,7 +50,7 @@ class HostClock:
     now = staticmethod(time.perf_counter)
     mark = staticmethod(time.perf_counter)
 
-    def block(self, call: Call, times: int) -> Block:
+    def block(self, call: Call, times: int) -> Spent:
         size = ceil(times / PARTS)
         parts = [min(size, times - done) for done in range(0, times, size)]
         marks = [self.mark()]
@@ -59,7 +59,7 @@ class HostClock:
                 call()
             marks.append(self.mark())
         spans = self.spans(marks)
-        return Block(sum(spans) / times, min(map(truediv, spans, parts)))
+        return Spent(sum(spans) / times, min(map(truediv, spans, parts)))
 
     def spans(self, marks: Sequence[Any]) -> list[float]:
         return [after - before for before, after in pairwise(marks)]
@@ -73,12 +73,12 @@ class EventClock:
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
-    def block(self, call: Call, times: int) -> Block:
+    def block(self, call: Call, times: int) -> Spent:
         start = self.mark()
         for _ in range(times):
             call()
         mean = self.spans([start, self.mark()])[0] / times
-        return Block(mean, mean)
+        return Spent(mean, mean)
 
     def mark(self) -> torch.Event:
         event = torch.Event(self._device, enable_timing=True)
@@ -97,9 +97,9 @@ class ColdClock:
         self._clock, self._flush = clock, flush
         self.now, self.mark, self.spans = clock.now, clock.mark, clock.spans
 
-    def block(self, call: Call, times: int) -> Block:
+    def block(self, call: Call, times: int) -> Spent:
         calls = [self._once(call) for _ in range(times)]
-        return Block(sum(calls) / times, min(calls))
+        return Spent(sum(calls) / times, min(calls))
 
     def _once(self, call: Call) -> float:
         self._flush()

@@ -43,8 +43,8 @@ class Plan(NamedTuple):
     references: Mapping[str, str]
 
 
-class Block(NamedTuple):
-    """Seconds per call, over a whole block and over the fastest of its parts."""
+class Spent(NamedTuple):
+    """What a block took: seconds per call, over all of it and over the fastest of its parts."""
 
     mean: float
     fastest: float
@@ -56,7 +56,7 @@ class Samples(NamedTuple):
     ``times`` is how many calls each block of a candidate had.
     """
 
-    blocks: Mapping[str, Sequence[Block]]
+    blocks: Mapping[str, Sequence[Spent]]
     times: Mapping[str, int]
     interrupted: bool = False
 
@@ -81,7 +81,7 @@ def run_rounds(
     candidates: Mapping[str, Call], plan: Plan, clock: Clock, random: Random, progress: Progress
 ) -> Samples:
     """Measures all candidates. Ctrl-C ends it with what there is."""
-    blocks: dict[str, list[Block]] = {name: [] for name in candidates}
+    blocks: dict[str, list[Spent]] = {name: [] for name in candidates}
     samples = Samples(blocks, {})
     try:
         samples = Samples(blocks, calibrate(candidates, clock))

@@ -8,7 +8,7 @@ import torch
 
 from convcost.measure.clocks import Call, Clock
 from convcost.measure.comparison import Measurement, Protocol, doubted, measure_calls
-from convcost.measure.rounds import Block, Progress
+from convcost.measure.rounds import Progress, Spent
 from convcost.measure.trust import waiting_doubt
 
 
@@ -25,7 +25,7 @@ class ThreadsClock:
         self._waits = dict.fromkeys(threads.values(), (0.0, 0.0))
         self.now = clock.now
 
-    def block(self, call: Call, times: int) -> Block:
+    def block(self, call: Call, times: int) -> Spent:
         threads = self._threads[call]
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from convcost.errors import ConvcostError, MissingError
-from convcost.measure.rounds import Block
+from convcost.measure.rounds import Spent
 
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from convcost.workflows.worker import main; "
@@ -187,12 +187,12 @@ class RemoteClock:
 
     now = staticmethod(time.perf_counter)
 
-    def block(self, call: object, times: int) -> Block:
+    def block(self, call: object, times: int) -> Spent:
         """How long a call takes: the fastest of ``times`` or more stands for all."""
         if not isinstance(call, Remote):
             raise TypeError(f"{call!r} is no call of a worker")
         fastest = call.block(times)
-        return Block(fastest, fastest)
+        return Spent(fastest, fastest)
 
 
 def connect(pipe: int) -> Connection:
