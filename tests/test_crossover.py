@@ -10,6 +10,7 @@ from cli import convcost, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convcost.measure.execute import Outcome
 from convcost.render.table import render
 from convcost.report import Report, Row, Value, exact
 from convcost.search.crossover import NEAR, find_crossover
@@ -194,3 +195,29 @@ def test_the_rounds_of_all_numbers_are_told(rounds: tuple[int, ...], said: str) 
         for ratio in (Value("measured", 1.0, rounds=number) for number in rounds)
     ]
     assert workflow._rounds(made) == {"rounds": said}
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "tries", "said"),
+    [
+        (("faster",), 1, "faster"),
+        (("untrusted", "faster"), 2, "faster"),
+        (("untrusted", "untrusted", "faster"), 2, "undecided"),
+    ],
+)
+def test_a_number_that_cannot_be_trusted_is_measured_once_more(
+    verdicts: tuple[str, ...], tries: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise can't be ordered: what measuring would say of the range's only number is given."""
+    left = iter(verdicts)
+    made: list[tuple[Row, Row]] = []
+
+    def compared(*_: object, **__: object) -> tuple[tuple[Row, Row], Outcome]:
+        made.append((row(8, 1.0, "same"), row(8, 0.5, next(left))))
+        return made[-1], Outcome({}, {}, {}, {}, {}, {}, interrupted=False)
+
+    monkeypatch.setattr(workflow, "compare_graphs", compared)
+    found = workflow.crossover(workflow.CrossoverRequest(workflow.Vary("out_channels", 8, 8)))
+    assert len(made) == tries
+    assert found.totals["verdict_last"].value == said
+    assert found.rows[0].values["verdict"].value == verdicts[tries - 1]
