@@ -56,6 +56,15 @@ def test_bad_usage_is_boxed_too_and_red_where_there_is_colour() -> None:
     assert "No such option: --nope" in ran.err
 
 
+def test_an_option_without_its_value_is_told_with_the_commands_own_help() -> None:
+    ran = convcost("compare", "--compile")
+    assert (ran.code, ran.out) == (2, "")
+    assert (
+        "error: Option '--compile' requires an argument.\n  hint: see convcost compare --help"
+        in (ran.err)
+    )
+
+
 def unstyled(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).replace("\r\n", "\n")
 

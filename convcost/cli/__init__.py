@@ -74,9 +74,14 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         "latency of standard, atrous and separable convolutions, side by side.",
     )
     app.callback()(_root)
-    for name in arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS:
+    for name in _named(arguments) or COMMANDS:
         app.command(name)(_with_quiet(import_module(f"convcost.cli.{name}").command))
     return app
+
+
+def _named(arguments: Sequence[str]) -> Sequence[str]:
+    """The command that the arguments name, if any."""
+    return arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else ()
 
 
 def _with_quiet(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -149,7 +154,8 @@ def _run() -> int:
 def _print_usage_error(error: typer.TyperException) -> None:
     """What is wrong with the arguments; with none at all, the help is what was told."""
     context = getattr(error, "ctx", None)
-    command = context.command_path if context else "convcost"
+    # an option without its value is told before there is a context
+    command = context.command_path if context else " ".join(("convcost", *_named(sys.argv[1:])))
     if message := error.format_message():
         print_error(message, f"see {command} --help")
 
