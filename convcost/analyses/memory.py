@@ -7,11 +7,27 @@ from math import prod
 
 from convcost.analyses.multiplications import node_multiplications
 from convcost.graph import Graph, Node
-from convcost.ops import Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused
+from convcost.ops import (
+    DROPOUTS,
+    Expand,
+    Flatten,
+    Output,
+    Permute,
+    Reshape,
+    Select,
+    Slice,
+    Unused,
+)
 from convcost.report import Value, exact
 
-VIEWS = (Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused)
-"""Ops that move nothing where their output shares its input's storage."""
+_VIEWS = (Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused)
+
+
+def is_view(node: Node) -> bool:
+    """Whether a node moves nothing: it shows storage that is there, or what the model holds."""
+    if node.shares is None:
+        return isinstance(node.op, _VIEWS) and not node.inputs
+    return isinstance(node.op, _VIEWS) or node.op.kind in DROPOUTS
 
 
 def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
@@ -22,8 +38,11 @@ def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]
     """
     nodes = graph.nodes
     sizes = [prod(node.shape) * node.itemsize for node in nodes]
-    # a view stores nothing of its own
-    held = [size if node.shares is None else 0 for node, size in zip(nodes, sizes, strict=True)]
+    # what shows or overwrites another's storage has none of its own
+    held = [
+        0 if node.shares is not None or is_view(node) else size
+        for node, size in zip(nodes, sizes, strict=True)
+    ]
     moved = [_moved(node, size, sizes) for node, size in zip(nodes, sizes, strict=True)]
     work = [node_multiplications(node, graph) for node in nodes]
     rows = list(map(_values, held, moved, work))
@@ -40,8 +59,7 @@ def _values(held: int, moved: int, multiplications: int) -> dict[str, Value]:
 
 
 def _moved(node: Node, written: int, sizes: Sequence[int]) -> int:
-    is_view = node.shares is not None and isinstance(node.op, VIEWS)
-    if is_view or not (node.inputs or node.parameters):
+    if is_view(node) or not (node.inputs or node.parameters):
         return 0
     moved = written
     for index in node.inputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convcost.ops.dataflow import (
+    DROPOUTS,
     AdaptivePool,
     Attention,
     Dataflow,
@@ -43,6 +44,7 @@ from convcost.ops.shapes import Padding, Shape, Sizes, format_shape
 Op = Layer | Dataflow
 
 __all__ = [
+    "DROPOUTS",
     "AdaptivePool",
     "Attention",
     "Concat",

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from convcost.ops.shapes import Padding, Sizes
 
+DROPOUTS = ("dropout", "alpha_dropout", "feature_dropout")
+"""Elementwise ops that give the input itself in eval mode."""
+
 
 class Matmul(NamedTuple):
     """A matrix product of the last dimensions; ``contracted`` terms make one output."""

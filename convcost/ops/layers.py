@@ -199,6 +199,8 @@ class Elementwise(NamedTuple):
 class Resize(NamedTuple):
     """An interpolation to ``size`` (``mode``: nearest, linear, bilinear, trilinear).
 
+    Traced models also have nearest_exact, bicubic, antialiased and antialiased_bicubic.
+
     ``factors``, where given, are what is sampled by, in place of the ratio of the sizes.
     """
 

@@ -71,14 +71,18 @@ def shaped_inputs(shapes: Sequence[Shape], module: nn.Module, source: str) -> Mo
             raise ConvcostError(
                 f"{source}: the input {format_shape(shape)} is empty", "each size is 1 or more"
             )
-    dtype = _dtype(module)
-    args = tuple(torch.empty(shape, dtype=dtype, device="meta") for shape in shapes)
+    dtypes = [_dtype(module, shape) for shape in shapes]
+    args = tuple(
+        torch.empty(shape, dtype=dtype, device="meta")
+        for shape, dtype in zip(shapes, dtypes, strict=True)
+    )
     tokens = "the input is of int64: the model begins with an nn.Embedding"
-    return ModelInputs(args, {}, () if dtype.is_floating_point else (tokens,))
+    return ModelInputs(args, {}, (tokens,) if torch.int64 in dtypes else ())
 
 
-def _dtype(module: nn.Module) -> torch.dtype:
-    if _first_convolution(module) is None and isinstance(_first_leaf(module), _TOKENS):
+def _dtype(module: nn.Module, shape: Shape) -> torch.dtype:
+    takes_images = _first_convolution(module) is not None and len(shape) > 2
+    if not takes_images and isinstance(_first_leaf(module), _TOKENS):
         return torch.int64
     floating = (p.dtype for p in module.parameters() if p.dtype.is_floating_point)
     return next(floating, torch.float32)

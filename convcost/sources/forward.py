@@ -10,6 +10,7 @@ from torch.nn.parameter import is_lazy
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.sources.model import LoadedModel
+from convcost.sources.python_file import still_importable
 from convcost.sources.trace import ForwardError, trace
 from convcost.sources.tracer import NeedsDataError
 from convcost.sources.user_code import user_error
@@ -24,8 +25,12 @@ def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...
         ConvcostError: the pass fails; names the layer, and the user's file and line.
         NeedsDataError: the pass needs data, and the model has none.
     """
+    folder = loaded.folder
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with (
+            contextlib.redirect_stdout(sys.stderr),
+            still_importable(folder, source) if folder else contextlib.nullcontext(),
+        ):
             return trace(loaded.module, loaded.args, loaded.kwargs, loaded.name)
     except ForwardError as error:
         if any(map(is_lazy, loaded.module.parameters())):

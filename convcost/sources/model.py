@@ -29,13 +29,17 @@ _VALID = "give model.py, model.py:attr, package.module:attr, or a .pt2 file of t
 
 
 class LoadedModel(NamedTuple):
-    """A model, the arguments of one forward pass, and what the user must know about them."""
+    """A model, the arguments of one forward pass, and what the user must know about them.
+
+    ``folder`` is where its own code may import from, None where that is no matter of ours.
+    """
 
     name: str
     module: nn.Module
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     notices: tuple[str, ...]
+    folder: Path | None = None
 
 
 def load_model(
@@ -68,7 +72,7 @@ def load_model(
         with user_code(source, "in eval()"):
             module.eval()
         called_with = _choose_inputs(place, module, inputs, source)
-    return LoadedModel(attr or Path(path).stem, module, *called_with)
+    return LoadedModel(attr or Path(path).stem, module, *called_with, folder)
 
 
 def from_module(module: nn.Module, input: object = None) -> LoadedModel:  # noqa: A002

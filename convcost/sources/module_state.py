@@ -30,6 +30,7 @@ class ModuleState:
         self.buffers: dict[int, Tensor] = {}
         self._modules: list[tuple[str, nn.Module, dict[str, Any]]] = []
         self._contents: list[tuple[Any, Any]] = []
+        self._loose: list[Tensor] = []
         seen: set[int] = set()
         pending = [("", root)]
         while pending:
@@ -43,7 +44,9 @@ class ModuleState:
         attributes = module.__dict__
         self._modules.append((path, module, attributes))
         for key in attributes.keys() - _OWN:
-            if type(attributes[key]) not in _PLAIN:
+            if isinstance(attributes[key], Tensor):
+                self._loose.append(attributes[key])
+            elif type(attributes[key]) not in _PLAIN:
                 self._keep_contents(attributes[key], _DEPTH)
         prefix = f"{path}." if path else ""
         for key, parameter in module._parameters.items():  # noqa: SLF001  named_* is too slow
@@ -99,8 +102,9 @@ class ModuleState:
 
     @contextmanager
     def kept_with_data(self) -> Iterator[None]:
-        """The same for a pass that computes: parameters and buffers keep their values too."""
-        values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in self.tensors()]
+        """The same for a pass that computes: all tensors keep their values too."""
+        every = (*self.tensors(), *self._loose)
+        values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in every]
         with self.kept():
             try:
                 yield

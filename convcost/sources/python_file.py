@@ -25,6 +25,13 @@ def importable(folder: Path, program: str) -> Iterator[None]:
     same name gets its own.
     """
     _forget_siblings(folder)
+    with still_importable(folder, program):
+        yield
+
+
+@contextlib.contextmanager
+def still_importable(folder: Path, program: str) -> Iterator[None]:
+    """The same for a model that is loaded: what it imported is what it imports again."""
     before, arguments, entry = set(sys.modules), sys.argv, str(folder)
     sys.path.insert(0, entry)
     sys.argv = [program]

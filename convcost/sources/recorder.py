@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
 
 from convcost.graph import Node, Parameter
-from convcost.ops import Elementwise, Input, Op, Rearrange, Shape
-from convcost.sources.traced import META, Traced, node_of
+from convcost.ops import Elementwise, Input, Op, Rearrange, Reshape, Shape
+from convcost.sources.traced import META, Traced, node_of, share_storage
 
 
 class Recorder:
@@ -44,6 +45,8 @@ class Recorder:
         self._new_twins: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
         self._shadows: dict[int, Traced] = {}
         self._results: Iterator[Tensor] = iter(())
+        self._marked: list[ref[Tensor]] = []
+        self._constants: list[Tensor] = []
         self._stack: list[tuple[str, int]] = [("", 0)]
         self._calls = 0
 
@@ -69,7 +72,7 @@ class Recorder:
         self.nodes.append(Node(name, Input(shape), (), shape, (), tensor.dtype.itemsize))
         if self.real:
             copy = tensor.clone()
-            copy.node = len(self.nodes) - 1  # type: ignore[attr-defined]
+            self._mark(copy, len(self.nodes) - 1)
             return copy
         twin = torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device=META)
         return self._wrap(twin, len(self.nodes) - 1)
@@ -110,8 +113,9 @@ class Recorder:
         return found
 
     def is_traced(self, tensor: Tensor) -> bool:
-        """Whether the tensor depends on the input, a parameter or a buffer."""
-        return node_of(tensor) is not None or id(tensor) in self._state
+        """Whether the tensor depends on the input, a parameter or a buffer, or was written to."""
+        key = id(tensor)
+        return node_of(tensor) is not None or key in self._state or key in self._shadows
 
     def emit(  # noqa: PLR0913  a node has as many sides
         self,
@@ -127,6 +131,8 @@ class Recorder:
         """Records ``op`` and gives its output, whose metadata is ``twin``'s or ``like``'s."""
         if self.real:
             return self._emit_real(op, tensors, view_of)
+        if view_of is not None:
+            view_of = self._shadows.get(id(view_of), view_of)
         if twin is None:
             twin = self._new_twin(shape, like, dtype)
         index = self._record(op, tensors, shape, twin.dtype.itemsize, view_of)
@@ -137,11 +143,25 @@ class Recorder:
     ) -> Tensor:
         """Records ``op`` for the next of the tensors that it gave on data."""
         result = next(self._results)
+        if isinstance(op, Reshape) and view_of is not None and not share_storage(result, view_of):
+            view_of = None
         index = self._record(op, tensors, tuple(result.shape), result.dtype.itemsize, view_of)
-        result.node = index  # type: ignore[attr-defined]
+        self._mark(result, index)
         if index == self.wanted:
             self.kept = result.clone()
         return result
+
+    def _mark(self, tensor: Tensor, node: int) -> None:
+        """Notes on a tensor with data what made it; it may be the user's own, and shared."""
+        tensor.node = node  # type: ignore[attr-defined]
+        self._marked.append(ref(tensor))
+
+    def forget(self) -> None:
+        """Takes the notes off all tensors that are still there."""
+        for marked in self._marked:
+            tensor = marked()
+            if tensor is not None:
+                tensor.__dict__.pop("node", None)
 
     def _record(
         self,
@@ -213,23 +233,26 @@ class Recorder:
         new = self.emit(op, tensors, shape, like=target, view_of=target)
         if not self.real:
             assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
-            # a buffer or a parameter: it keeps its value, what was written is read from here on
+            # a buffer, a parameter or a constant: it keeps its value, what was written is read
+            # from here on
             self._shadows[id(target)] = new
+            self._write_through_constants(target, new)
         return target
+
+    def _write_through_constants(self, target: Tensor, new: Traced) -> None:
+        """What was written into a constant is in the constants that it shows, or that show it."""
+        for other in self._constants:
+            if other is not target and share_storage(other, target):
+                op = _written(new, other)
+                made = self.emit(op, (other, new), tuple(other.shape), like=other)
+                assert isinstance(made, Traced)  # noqa: S101  the pass has no data
+                self._shadows[id(other)] = made
 
     def _write_through(self, view: Traced) -> None:
         """What was written into a view is in its base as well."""
         base, itemsize = view.base, view.twin.dtype.itemsize
         while base is not None:
-            same = (
-                all(
-                    a == b
-                    for i, (a, b) in enumerate(zip(view.shape, base.shape, strict=False))
-                    if i != 1
-                )
-                and view.dim() == base.dim()
-            )
-            op = Elementwise("write") if same else Rearrange(tuple(range(base.dim())), "write")
+            op = _written(view, base)
             base.node = self._record(op, (base, view), self.shape(base), itemsize, base)
             view, base = base, base.base
 
@@ -241,6 +264,13 @@ class Recorder:
             return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
         self._results = iter((x.detach(), *self._results))
         return self.emit(Elementwise("constant"), (x,), tuple(x.shape))
+
+
+def _written(view: Tensor, base: Tensor) -> Op:
+    """What a write into ``view`` does to ``base``: positions stay where only channels differ."""
+    sizes = enumerate(zip(view.shape, base.shape, strict=False))
+    same = all(a == b for i, (a, b) in sizes if i != 1) and view.dim() == base.dim()
+    return Elementwise("write") if same else Rearrange(tuple(range(base.dim())), "write")
 
 
 def _twin_like(source: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:

@@ -100,14 +100,15 @@ def _run(  # noqa: PLR0913
     try:
         with tracer:
             result = module(*inputs, **named)
+        output = next((node for t in _outputs(result) if (node := node_of(t)) is not None), None)
     except NeedsDataError:
         raise
     except Exception as error:
         raise ForwardError(tracer.failed_at, error) from error
     finally:
+        tracer.forget()
         for tensor, value in tracer.overwritten:
             tensor.copy_(value)
-    output = next((node for t in _outputs(result) if (node := node_of(t)) is not None), None)
     last = len(tracer.nodes) - 1 if output is None else output
     unused = _unused(state, tracer.used)
     return Graph(name, (*tracer.nodes, *unused), last)

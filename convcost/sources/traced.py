@@ -39,6 +39,12 @@ def node_of(tensor: Tensor) -> int | None:
     return getattr(tensor, "node", None)
 
 
+def share_storage(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors show the same scalars, of data or of none."""
+    one, other = first.untyped_storage(), second.untyped_storage()
+    return bool(one._cdata == other._cdata)  # noqa: SLF001  data_ptr is 0 without data
+
+
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """Every tensor in nested lists, tuples and dicts."""
     if isinstance(value, Tensor):

@@ -38,7 +38,6 @@ class Tracer(Recorder, TorchDispatchMode):
         self._rules = rules
         self._resolved: dict[int, Callable[..., Any] | None] = {}
         self.overwritten: list[tuple[Tensor, Tensor]] = []
-        self._constants: list[Tensor] = []
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:

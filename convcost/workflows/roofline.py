@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.analyses import Costs
-from convcost.analyses.memory import VIEWS
+from convcost.analyses.memory import is_view
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Input
 from convcost.report import Value, number
@@ -41,9 +41,7 @@ def works(graph: Graph, costs: Costs, indexes: Iterable[int] | None = None) -> l
 
 def _runs(node: Node) -> bool:
     """Not an input, and no view of storage that is there."""
-    return not isinstance(node.op, Input) and not (
-        node.shares is not None and isinstance(node.op, VIEWS)
-    )
+    return not isinstance(node.op, Input) and not is_view(node)
 
 
 def on_roofline(ops: Sequence[Work], ceilings: Ceilings, latency: Value) -> dict[str, Value]:

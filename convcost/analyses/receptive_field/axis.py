@@ -87,14 +87,14 @@ def resize(  # noqa: PLR0913  what interpolate asks for
     """An interpolation along one axis, as ``torch.nn.functional.interpolate`` samples it."""
     if size == new_size and factor in (None, 1):
         return axis
-    if align_corners and mode != "nearest":
+    if align_corners and mode in _CORNERED:
         step, per = (size - 1, new_size - 1) if new_size > 1 else (1, 1)
-        taps = partial(_linear_taps, step, per, 0)
     else:
         step, per = _ratio(factor) if factor else (size, new_size)
-        taps = partial(_nearest_tap if mode == "nearest" else _linear_taps_centred, step, per)
+    taps = partial(_TAPS.get(mode, _linear_taps), step, per, align_corners)
     common = gcd(step, per)
-    return gather(axis, step // common, per // common, taps, 2)
+    reads = 2 if mode not in _WIDE else 2 * _WIDE[mode] * -(-max(step, per) // per) + 1
+    return gather(axis, step // common, per // common, taps, reads)
 
 
 def _ratio(factor: float) -> tuple[int, int]:
@@ -105,19 +105,55 @@ def _ratio(factor: float) -> tuple[int, int]:
     return exact.denominator, exact.numerator
 
 
-def _nearest_tap(step: int, per: int, output: int) -> range:
+def _source(step: int, per: int, corners: bool, output: int) -> tuple[int, int]:  # noqa: FBT001
+    """The input position at or before an output's point, and how far the point is beyond it."""
+    if corners:
+        return divmod(output * step, per)
+    # (output + 1/2) step / per - 1/2
+    return divmod((2 * output + 1) * step - per, 2 * per)
+
+
+def _nearest_tap(step: int, per: int, _: bool, output: int) -> range:  # noqa: FBT001
     source = output * step // per
     return range(source, source + 1)
 
 
-def _linear_taps_centred(step: int, per: int, output: int) -> range:
-    # source = (output + 1/2) step / per - 1/2
-    return _linear_taps(2 * step, 2 * per, step - per, output)
+def _nearest_exact_tap(step: int, per: int, _: bool, output: int) -> range:  # noqa: FBT001
+    source = (2 * output + 1) * step // (2 * per)
+    return range(source, source + 1)
 
 
-def _linear_taps(step: int, per: int, offset: int, output: int) -> range:
-    source, fraction = divmod(output * step + offset, per)
+def _linear_taps(step: int, per: int, corners: bool, output: int) -> range:  # noqa: FBT001
+    source, fraction = _source(step, per, corners, output)
     return range(source, source + 1 + (fraction > 0))
+
+
+def _cubic_taps(step: int, per: int, corners: bool, output: int) -> range:  # noqa: FBT001
+    source, fraction = _source(step, per, corners, output)
+    return range(source - 1, source + 3) if fraction else range(source, source + 1)
+
+
+def _filtered_taps(radius: int, step: int, per: int, _: bool, output: int) -> range:  # noqa: FBT001
+    """An antialiasing filter: as wide as ``radius`` input or output positions, the wider ones.
+
+    ``_compute_indices_weights_aa`` of aten/src/ATen/native/cpu/UpSampleKernel.cpp.
+    """
+    # twice the centre's and the support's numerators over ``per``
+    centre, support = (2 * output + 1) * step, 2 * radius * max(step, per)
+    first = (centre - support + per) // (2 * per)
+    return range(first, -(-(centre + support - per) // (2 * per)))
+
+
+_WIDE = {"bicubic": 2, "antialiased": 1, "antialiased_bicubic": 2}
+"""Modes that read more than two positions, and on how many sides of the point."""
+_CORNERED = ("linear", "bilinear", "trilinear", *_WIDE)
+_TAPS: dict[str, Callable[[int, int, bool, int], range]] = {
+    "nearest": _nearest_tap,
+    "nearest_exact": _nearest_exact_tap,
+    "bicubic": _cubic_taps,
+    "antialiased": partial(_filtered_taps, 1),
+    "antialiased_bicubic": partial(_filtered_taps, 2),
+}
 
 
 def repeat(axis: AxisField, times: int) -> AxisField:

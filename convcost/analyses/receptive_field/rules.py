@@ -218,9 +218,13 @@ def _shift(op: Shift, fields: Fields, _: Shapes) -> Field:
     return field
 
 
-def _linear(_: Linear, fields: Fields, __: Shapes) -> Field:
+def _linear(_: Linear, fields: Fields, shapes: Shapes) -> Field:
     field = fields[0]
-    return field.pool(axes_of(field.dims[-1])).at(len(field.dims) - 1, ())
+    pooled = field.pool(axes_of(field.dims[-1])).at(len(field.dims) - 1, ())
+    if len(shapes[-1]) < len(pooled.dims):
+        # one feature comes out, without a dimension of its own
+        return pooled._replace(dims=pooled.dims[:-1])
+    return pooled
 
 
 def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
@@ -229,12 +233,22 @@ def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
         # weights on the left
         row = max(0, len(second.dims) - 2)
         mixed = second.pool(axes_of(second.dims[row])).at(row, ())
+        if len(shapes[-1]) < len(mixed.dims):
+            mixed = mixed._replace(dims=(*mixed.dims[:row], *mixed.dims[row + 1 :]))
         return _union([mixed], len(shapes[-1]))
     first = left[0]
+    is_vector = len(first.dims) == 1, len(second.dims) == 1
     first = first.pool(axes_of(first.dims[-1])).at(len(first.dims) - 1, ())
-    if len(second.dims) > 1:
-        row = len(second.dims) - 2
-        second = second.pool(axes_of(second.dims[row])).at(row, ())
+    row = max(0, len(second.dims) - 2)
+    second = second.pool(axes_of(second.dims[row])).at(row, ())
+    # what is summed over has no dimension in the product; a vector has no other
+    if is_vector[1]:
+        first, second = first._replace(dims=first.dims[:-1]), second._replace(dims=())
+        return _union([first, second], len(shapes[-1]))
+    if is_vector[0]:
+        dims = (*second.dims[:row], *second.dims[row + 1 :])
+        first, second = first._replace(dims=()), second._replace(dims=dims)
+        return _union([first, second], len(shapes[-1]))
     shared = {axis for dim in first.dims for axis in axes_of(dim)}
     if shared & set(axes_of(second.dims[-1])):
         # rows and columns run over the same positions, as in attention: every pair meets
@@ -268,6 +282,13 @@ def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
 def _stack(op: Stack, fields: Fields, shapes: Shapes) -> Field:
     joined = _union(fields, len(shapes[0]))
     return joined._replace(dims=(*joined.dims[: op.dim], (), *joined.dims[op.dim :]))
+
+
+def _elementwise(op: Elementwise, fields: Fields, shapes: Shapes) -> Field:
+    if op.kind == "embedding" and len(fields) == 1:
+        # a vector for each index
+        return fields[0]._replace(dims=(*fields[0].dims, ()))
+    return _join(op, fields, shapes)
 
 
 def _join(_: Any, fields: Fields, shapes: Shapes) -> Field:
@@ -345,7 +366,7 @@ RULES: dict[type, Rule] = {
     Attention: _attention,
     Concat: _concat,
     Stack: _stack,
-    Elementwise: _join,
+    Elementwise: _elementwise,
     Norm: _join,
     Expand: _join,
     Output: _join,

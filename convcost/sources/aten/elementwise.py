@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from convcost.errors import ShapeError
-from convcost.ops import Elementwise, Mix, Norm, Op, Shape
+from convcost.ops import DROPOUTS, Elementwise, Mix, Norm, Op, Shape
 from convcost.sources.aten.settings import all_positive
 from convcost.sources.traced import Traced, tensors_in
 from convcost.sources.tracer import Tracer
@@ -142,6 +142,48 @@ def _norm_over_positions(kind: str) -> Callable[..., Any]:
     return rule
 
 
+def _instance_norm(
+    tracer: Tracer,
+    func: Any,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,  # noqa: FBT001
+    *args: Any,
+) -> Tensor:
+    if not use_input_stats:
+        return _batch_norm(tracer, func, x, weight, bias, running_mean, running_var, False)  # noqa: FBT003
+    over_positions = _norm_over_positions("instance_norm")
+    return over_positions(tracer, func, x, weight, bias, *args)  # type: ignore[no-any-return]
+
+
+def _dropout(kind: str) -> Callable[..., Any]:
+    """In eval mode, as all models run here, torch gives the input itself."""
+    rule = _elementwise(kind)
+
+    def dropout(tracer: Tracer, func: Any, x: Tensor, p: float, train: bool) -> Any:  # noqa: FBT001
+        if train or type(x) is not Traced:
+            return rule(tracer, func, x, p, train)
+        return tracer.emit(Elementwise(kind), (x,), tracer.shape(x), like=x, view_of=x)
+
+    return dropout
+
+
+def _dropout_in_place(kind: str) -> Callable[..., Any]:
+    """The same, which writes nothing either."""
+    rule, write = _dropout(kind), _in_place(kind)
+
+    def dropout(tracer: Tracer, func: Any, x: Tensor, p: float, train: bool) -> Any:  # noqa: FBT001
+        if train or type(x) is not Traced or tracer.real:
+            return write(tracer, func, x, p, train)
+        x.node = rule(tracer, func, x, p, train).node
+        return x
+
+    return dropout
+
+
 def _mix(kind: str) -> Callable[..., Any]:
     def rule(tracer: Tracer, func: Any, x: Tensor, dim: Any = -1, *args: Any, **kwargs: Any) -> Any:
         op = Mix(all_positive(dim, x.dim()), kind)
@@ -188,6 +230,8 @@ def _fft(tracer: Tracer, func: Any, x: Tensor, dim: list[int], *args: Any) -> An
 RULES: dict[str, Callable[..., Any]] = {
     **{kind: _elementwise(kind) for kind in _POINTWISE},
     **{f"{kind}_": _in_place(kind) for kind in _POINTWISE},
+    **{kind: _dropout(kind) for kind in DROPOUTS},
+    **{f"{kind}_": _dropout_in_place(kind) for kind in DROPOUTS},
     **{kind: _by_kernel(kind) for kind in _SHAPED},
     "copy_": _copy_into,
     "zero_": _fill,
@@ -197,7 +241,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "layer_norm": _layer_norm,
     "rms_norm": _layer_norm,
     "group_norm": _norm_over_positions("group_norm"),
-    "instance_norm": _norm_over_positions("instance_norm"),
+    "instance_norm": _instance_norm,
     **{kind: _mix(kind.strip("_")) for kind in _MIXING},
     **dict.fromkeys(_FFT, _fft),
     "embedding": _embedding,

@@ -155,11 +155,14 @@ RULES: dict[str, Callable[..., Any]] = {
         f"adaptive_max_pool{n}d": _adaptive("adaptive_max_pool", n, indices=True) for n in (1, 2, 3)
     },
     **{f"upsample_nearest{n}d": _upsample("nearest", has_corners=False) for n in (1, 2, 3)},
-    **{f"_upsample_nearest_exact{n}d": _upsample("nearest", has_corners=False) for n in (1, 2, 3)},
+    **{
+        f"_upsample_nearest_exact{n}d": _upsample("nearest_exact", has_corners=False)
+        for n in (1, 2, 3)
+    },
     **{f"upsample_{m}{n}d": _upsample(m, has_corners=True) for n, m in _LINEAR.items()},
     "upsample_bicubic2d": _upsample("bicubic", has_corners=True),
     "_upsample_bilinear2d_aa": _upsample("antialiased", has_corners=True),
-    "_upsample_bicubic2d_aa": _upsample("antialiased", has_corners=True),
+    "_upsample_bicubic2d_aa": _upsample("antialiased_bicubic", has_corners=True),
     "pad": _pad,
     "constant_pad_nd": _pad,
     **{f"reflection_pad{n}d": _pad for n in (1, 2, 3)},

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from convcost.ops import Reduce
+from convcost.ops import Elementwise, Reduce
 from convcost.sources.aten.settings import all_positive, named
 from convcost.sources.tracer import Tracer
 
@@ -37,6 +37,9 @@ def _mean(
 
 def _reduce(kind: str) -> Callable[..., Any]:
     def rule(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if "other" in named(func, args, kwargs):
+            # torch.max(a, b): the larger one, position by position
+            return tracer.run_on_twins(func, (x, *args), kwargs, Elementwise(f"{kind}imum"))
         op = Reduce(*_dims(func, x, args, kwargs), kind.removeprefix("linalg_"))
         return tracer.run_on_twins(func, (x, *args), kwargs, op)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convcost.ops import Elementwise, Expand, Op, Permute, Rearrange, Reshape, Select, Slice
 from convcost.sources.aten.settings import named, positive
-from convcost.sources.traced import Traced
+from convcost.sources.traced import Traced, share_storage
 from convcost.sources.tracer import Tracer
 
 _RESHAPES = """
@@ -35,8 +35,11 @@ def _on_twin(tracer: Tracer, func: Any, op: Op, x: Tensor, *args: Any, **kwargs:
     """A view, by torch's own kernel for the shape and the strides."""
     if tracer.real:
         return tracer.emit(op, (x,), (), view_of=x)
-    result = func(tracer.twin(x), *tracer.without_data(args), **tracer.without_data(kwargs))
-    return tracer.emit(op, (x,), tuple(result.shape), twin=result, view_of=x)
+    twin = tracer.twin(x)
+    result = func(twin, *tracer.without_data(args), **tracer.without_data(kwargs))
+    # a reshape copies what no strides can show
+    view_of = x if not isinstance(op, Reshape) or share_storage(result, twin) else None
+    return tracer.emit(op, (x,), tuple(result.shape), twin=result, view_of=view_of)
 
 
 def _same(tracer: Tracer, _: Any, x: Tensor, *__: Any, **___: Any) -> Any:
