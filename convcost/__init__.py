@@ -55,6 +55,8 @@ def compare(  # noqa: PLR0913  the command's own options
     only: Sequence[str] = (),
     keep: Sequence[str] = (),
     batch: int = 1,
+    inputs: Sequence[Sequence[int]] = (),
+    arguments: Mapping[str, object] | None = None,
     per_layer: bool = False,
     measure: bool = True,
     settings: Settings | None = None,
@@ -62,21 +64,23 @@ def compare(  # noqa: PLR0913  the command's own options
 ) -> Report:
     """Variants of a layer spec or a model side by side, as ``convcost compare`` shows them.
 
-    ``source`` is a YAML file's path or names a model (None: the primer's layer), ``variants`` are
-    texts such as ``atrous:rate=4``; ``settings`` say where and how to measure. ``axes`` give
-    several values of ``batch``, ``dtype``, ``memory_format``, ``threads`` or ``compile``, such as
+    ``source`` is a YAML file's path or names a model (None: the primer's layer), with ``arguments``
+    for a factory and the shapes of its ``inputs``; ``variants`` are texts such as
+    ``atrous:rate=4``. ``settings`` say where and how to measure. ``axes`` give several values of
+    ``batch``, ``dtype``, ``memory_format``, ``threads`` or ``compile``, such as
     ``{"threads": (1, 2)}``: each combination adds rows.
 
     Raises:
         ConvcostError: the spec or a variant has mistakes, or it can't run as asked.
     """
     from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
-    from convcost.variants import parse_variant  # noqa: PLC0415
+    from convcost.variants import MODEL_VARIANTS  # noqa: PLC0415
+    from convcost.variants.mixed import parse_mixed  # noqa: PLC0415
     from convcost.workflows.compare import CompareRequest  # noqa: PLC0415
     from convcost.workflows.compare import compare as run  # noqa: PLC0415
 
     try:
-        parsed = tuple(map(parse_variant, variants))
+        parsed = tuple(parse_mixed(variant, MODEL_VARIANTS) for variant in variants)
     except ValueError as error:
         raise ConvcostError(str(error)) from None
     request = CompareRequest(
@@ -88,6 +92,8 @@ def compare(  # noqa: PLR0913  the command's own options
         per_layer=per_layer,
         measure=measure,
         settings=settings or Defaults(),
+        arguments=arguments or {},
+        inputs=tuple(map(tuple, inputs)),
         axes=axes or {},
     )
     return run(request)
@@ -171,7 +177,7 @@ def rewrite(  # noqa: PLR0913  the command's own options
 
 
 def render(report: Report, format: str = "table") -> str:  # noqa: A002  the option's name
-    """``report`` as text: ``table``, ``json``, ``csv`` or ``markdown``."""
+    """``report`` as text, in a format of its command: ``table``, ``json``, ``markdown``, …."""
     return _render(report, format)
 
 

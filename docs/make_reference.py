@@ -59,6 +59,8 @@ one after). `rate` is another name of `dilation`.
 
 A variant is its name, or its name with options: `separable`, `{{atrous: {{rate: 2}}}}`,
 `{{atrous: {{rate: [2, 4]}}}}` (per axis); at the prompt `--variant atrous:rate=2x4`.
+`dense:output_stride=n` and mixes (`separable@conv4_*+dense:output_stride=8`) are for the prompt
+alone.
 
 | variant | options |
 | --- | --- |

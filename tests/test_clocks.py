@@ -94,3 +94,11 @@ def test_an_accelerator_is_timed_by_events_and_waited_for_once_a_block(
         marks.append(clock.mark())
     assert clock.spans(marks) == [0.002] * 3
     assert FakeEvent.waits == 2
+
+
+def test_mps_is_waited_for_at_both_ends_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: order.append("waited"))
+    spent = clock_for(torch.device("mps")).block(lambda: order.append("called"), 3)
+    assert order == ["waited", "called", "called", "called", "waited"]
+    assert spent.mean == spent.fastest > 0

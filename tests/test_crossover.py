@@ -221,3 +221,52 @@ def test_a_number_that_cannot_be_trusted_is_measured_once_more(
     assert len(made) == tries
     assert found.totals["verdict_last"].value == said
     assert found.rows[0].values["verdict"].value == verdicts[tries - 1]
+
+
+@given(st.integers(1, 8), st.integers(1, 100), st.integers(1, 200), st.integers(0, 200))
+def test_only_numbers_that_groups_divide_are_asked_for(
+    step: int, first: int, more: int, at: int
+) -> None:
+    asked: list[int] = []
+
+    def side(number: int) -> int:
+        asked.append(number)
+        return 1 if number > step * (first + at) else -1
+
+    last = step * (first + more)
+    found = find_crossover(side, step * first, last, step)
+    assert all(number % step == 0 for number in asked)
+    if not found.is_missing:
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= step * (first + at) < found.high
+
+
+GROUPED = """
+version: 1
+input: [64, 16, 16]
+layers:
+  - {conv: {out_channels: 64, kernel_size: 3, groups: 4}}
+"""
+
+
+def test_ctrl_c_while_a_number_is_built_keeps_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "grouped.yaml").write_text(GROUPED)
+    made: list[int] = []
+
+    def compared(*_: object, **__: object) -> tuple[tuple[Row, Row], Outcome]:
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(0)
+        verdict = "slower" if len(made) == 1 else "faster"
+        rows = (row(8, 1.0, "same"), row(8, 0.5, verdict))
+        return rows, Outcome({}, {}, {}, {}, {}, {}, interrupted=False)
+
+    monkeypatch.setattr(workflow, "compare_graphs", compared)
+    vary = workflow.Vary("out_channels", 8, 256)
+    found = workflow.crossover(workflow.CrossoverRequest(vary, str(tmp_path / "grouped.yaml")))
+    assert found.interrupted
+    assert len(found.rows) == 3
+    assert all(int(row.settings["out_channels"]) % 4 == 0 for row in found.rows)

@@ -134,3 +134,9 @@ def test_one_call_under_two_names_has_blocks_of_one_size() -> None:
     fake = FakeClock(lambda *_: 1e-5 * noise.choice((1, 3)))
     times = calibrate({"once": fast, "again": fast}, fake)
     assert times["once"] == times["again"]
+
+
+def test_a_candidate_alone_has_its_whole_time() -> None:
+    alone = plan(seconds=2.0, half_width=0.5)._replace(references={})
+    samples = run_rounds({"fast": fast}, alone, clock({fast: 1e-3}), Random(0), lambda *_: None)
+    assert len(samples.blocks["fast"]) > 300

@@ -7,9 +7,9 @@ import pytest
 from convcost.measure.comparison import Comparison
 from convcost.measure.intervals import Estimate, judge, smallest_change
 from convcost.measure.turns import TURN, steady_block, turn_threads
-from convcost.report import Value
-from convcost.sources.checks import Limit
-from convcost.workflows.timed import Clockwork, _absolute, relative_outcome
+from convcost.report import Report, Value
+from convcost.sources.checks import Check, Limit
+from convcost.workflows.timed import Clockwork, _absolute, _once, relative_outcome
 
 
 def limit(expected: float, bound: str) -> Limit:
@@ -106,3 +106,24 @@ def test_a_turn_of_short_calls_is_filled() -> None:
 
     steady_block(call, 1, lambda: time[0])
     assert calls[0] - 1 == pytest.approx(TURN / 0.001, abs=1)
+
+
+@pytest.mark.parametrize(("doubts", "outcome"), [(None, "kept"), ("it drifted", "inconclusive")])
+def test_a_latency_of_a_run_that_cannot_be_trusted_is_inconclusive(
+    doubts: str | None, outcome: str
+) -> None:
+    """Noise can't be ordered: a worker's answer is given."""
+    latency = Value("measured", 0.010, 0.0099, 0.0101, 0.99, 20, 0.0098, doubts)
+    report = Report("profile", "net.py", ((1, 3, 8, 8),), {}, (), {"latency": latency})
+
+    class Head:
+        def ask(self, *_: object, **__: object) -> object:
+            return report.to_dict()
+
+    class Both:
+        head = Head()
+
+    check = Check("net", "net.py", (), "", ())
+    clockwork = Clockwork(Both(), None, 1, lambda *_: None)  # type: ignore[arg-type]
+    found = _once(check, limit(0.020, "max"), "costs.yaml", clockwork, 0)
+    assert (found.outcome, found.reason) == (outcome, doubts or "")

@@ -32,7 +32,10 @@ MemoryFormats = Annotated[
 ThreadCounts = Annotated[
     str | None,
     typer.Option(
-        "--threads", metavar="N[,…]", help="Threads; torch's choice.", rich_help_panel=WHERE
+        "--threads",
+        metavar="N[,…]",
+        help="Threads. Without: torch's own choice.",
+        rich_help_panel=WHERE,
     ),
 ]
 Compiles = Annotated[

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from convcost.cli.options import (
+    WHERE,
     Delta,
     Device,
     Format,
     Input,
     Output,
-    Seconds,
     Seed,
     Set,
     Threads,
@@ -41,7 +41,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         str, typer.Option(metavar="NAME[:KEY=VALUE,…]", help="What is held against standard.")
     ] = "separable",
     layer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which convolution; the only one.")
+        str | None, typer.Option(metavar="NAME", help="Which convolution, where there are several.")
     ] = None,
     input: Input = None,  # noqa: A002  the option's name
     set: Set = None,  # noqa: A002  the option's name
@@ -49,7 +49,15 @@ def command(  # noqa: PLR0913  one parameter for each option
     dtype: Annotated[Dtype, typer.Option(help="Type of weights and activations.")] = "float32",
     memory_format: Annotated[MemoryFormat, typer.Option(help="Order in memory.")] = "contiguous",
     threads: Threads = None,
-    seconds: Seconds = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=86_400,
+            help="Of each number; without: 1.5. Slow layers need more.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
     delta: Delta = 0.03,
     seed: Seed = 0,
     format: Format = "table",  # noqa: A002  the option's name

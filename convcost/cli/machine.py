@@ -15,7 +15,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     device: Device = "cpu",
     dtype: Annotated[
         list[str] | None,
-        typer.Option(metavar="|".join(get_args(Dtype)), help="Type; all of them. Repeatable."),
+        typer.Option(metavar="|".join(get_args(Dtype)), help="Only this type. Repeatable."),
     ] = None,
     threads: Threads = None,
     refresh: Annotated[

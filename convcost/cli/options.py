@@ -46,7 +46,7 @@ Measure = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=4096, help="Threads; torch's choice.", rich_help_panel=WHERE),
+    typer.Option(min=1, max=4096, help="Threads; without: torch's choice.", rich_help_panel=WHERE),
 ]
 Seconds = Annotated[
     float | None,
@@ -90,12 +90,16 @@ Set = Annotated[
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option(metavar="GLOB", help="Rewrite only layers of these names.", rich_help_panel=_WHAT),
+    typer.Option(
+        metavar="GLOB",
+        help="Rewrite only layers of these names. Repeatable.",
+        rich_help_panel=_WHAT,
+    ),
 ]
 Keep = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="GLOB", help="Leave layers of these names as they are.", rich_help_panel=_WHAT
+        metavar="GLOB", help="Leave layers of these names. Repeatable.", rich_help_panel=_WHAT
     ),
 ]
 

@@ -45,7 +45,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         typer.Option(
             min=0,
             max=1,
-            help="Share of the field that is seen; as it is. 1: no holes.",
+            help="Least share of the field that is seen; without: as now. 1: no holes.",
             rich_help_panel=_BOUNDS,
         ),
     ] = None,

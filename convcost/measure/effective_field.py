@@ -48,14 +48,16 @@ def effective_field(  # noqa: PLR0913  what a pass needs
         for number in range(SAMPLES):
             notify(number / SAMPLES)
             sample = torch.randn(image.shape, generator=generator).to(image).requires_grad_()
-            module(sample, *args[1:], **kwargs)
+            # a model may begin in place, which a leaf that requires gradients refuses
+            module(sample.clone(), *args[1:], **kwargs)
             if not kept or not kept[-1].requires_grad:
                 return None
             centre: Any = (..., *(size // 2 for size in shape[2:]))
             (gradient,) = torch.autograd.grad(kept[-1][centre].sum(), sample, allow_unused=True)
             if gradient is None:
                 return None
-            total += gradient.abs().double().flatten(0, -axes - 1).sum(0).cpu()
+            # MPS has no float64
+            total += gradient.abs().cpu().double().flatten(0, -axes - 1).sum(0)
             kept.clear()
     if not total.isfinite().all() or not total.sum():
         return None

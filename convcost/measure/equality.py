@@ -18,6 +18,8 @@ def sampled_difference(dense: Tensor, original: Tensor, rate: Sequence[int]) -> 
     sampled = dense[tuple(slice(None, None, step) for step in rate)]
     if sampled.shape != original.shape:
         return float("inf")
+    # MPS has no float64
+    sampled, original = sampled.cpu(), original.cpu()
     largest = original.double().abs().max().item()
     worst = (sampled.double() - original.double()).abs().max().item()
     if not isfinite(worst):

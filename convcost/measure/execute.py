@@ -17,7 +17,7 @@ from convcost.measure.clocks import Call, clock_for
 from convcost.measure.comparison import Comparison, Measurement, Protocol
 from convcost.measure.driver import ClockWatch
 from convcost.measure.intervals import Estimate
-from convcost.measure.machine import describe, find_device, need_bytes, settled
+from convcost.measure.machine import describe, find_device, need_bytes, settled, with_seed
 from convcost.measure.modules import build_module, check_output, has_string_padding
 from convcost.measure.place import Inputs, place, torch_errors
 from convcost.measure.roofline import ceilings_for
@@ -27,6 +27,7 @@ from convcost.measure.threads import measure_threaded
 from convcost.measure.verify import SecondCount, fvcore_count
 from convcost.measure.waiting import processors, waited_seconds
 
+_MOST_COMPILED = 1000
 Notify = Callable[[str, float | None], None]
 """Told what is being done, and the share that is done where it is known."""
 
@@ -78,17 +79,15 @@ def execute(candidates: Mapping[str, Candidate], needed_bytes: int, notify: Noti
     inputs = Inputs(device)
     runnables: dict[str, Runnable] = {}
     counts: dict[str, int] = {}
-    with torch.random.fork_rng():
-        for name, (graph, settings, reference) in candidates.items():
-            notify(f"building and counting {name}", None)
-            with settled(settings.threads), torch_errors(settings):
-                torch.manual_seed(settings.seed)
-                sample = inputs.like(graph.nodes[0].shape, settings)
-                module = place(build_module(graph), settings, device)
-                check_output(graph, module(sample))
-                counts[name] = count_with_fvcore(module, sample)
-            runnables[name] = Runnable(module, (sample,), {}, settings, reference)
-        outcome = _outcome(runnables, device, notify)
+    for name, (graph, settings, reference) in candidates.items():
+        notify(f"building and counting {name}", None)
+        with settled(settings.threads), torch_errors(settings), with_seed(settings.seed):
+            sample = inputs.like(graph.nodes[0].shape, settings)
+            module = place(build_module(graph), settings, device)
+            check_output(graph, module(sample))
+            counts[name] = count_with_fvcore(module, sample)
+        runnables[name] = Runnable(module, (sample,), {}, settings, reference)
+    outcome = _outcome(runnables, device, notify)
     padded = {name: _string_padded(graph) for name, (graph, *_) in candidates.items()}
     return outcome._replace(fvcore_multiplications=counts, string_padded=padded)
 
@@ -104,6 +103,8 @@ def execute_modules(runnables: Mapping[str, Runnable], notify: Notify) -> Outcom
     for name, (module, args, kwargs, settings, _) in runnables.items():
         notify(f"counting {name}", None)
         with settled(settings.threads), torch_errors(settings):
+            # what torch refuses is told with the settings that it was refused with
+            module(*args, **kwargs)
             counts[name] = fvcore_count(module, args, kwargs)
     return _outcome(runnables, device, notify)._replace(second_counts=counts)
 
@@ -181,7 +182,9 @@ def _call(name: str, runnable: Runnable, device: torch.device, notify: Notify) -
     if settings.compile == "on":
         notify(f"compiling {name}", None)
         call = partial(torch.compile(module, dynamic=False), *args, **kwargs)
-        call()
+        # all candidates of a class share its forward, and torch stops compiling it after 8 of them
+        with torch._dynamo.config.patch(recompile_limit=_MOST_COMPILED):  # noqa: SLF001
+            call()
     if not settings.cuda_graph:
         return call
     if device.type != "cuda":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -15,10 +15,11 @@ from convcost.measure.comparison import measure_calls
 from convcost.measure.driver import ClockWatch
 from convcost.measure.execute import protocol
 from convcost.measure.intervals import Estimate
-from convcost.measure.machine import describe, find_device, settled
+from convcost.measure.machine import describe, find_device, settled, with_seed
 from convcost.measure.place import torch_errors
 from convcost.measure.roofline import ceilings_for
 from convcost.measure.settings import Settings
+from convcost.measure.trust import instrument_doubt
 
 _PLAIN, _INSTRUMENTED = "plain", "instrumented"
 
@@ -56,10 +57,11 @@ def measure_in_place(  # noqa: PLR0913
     Raises:
         ConvcostError: no such device, or torch refuses to run the model there.
     """
-    device = find_device(settings.device)
-    with settled(settings.threads) as threads, torch_errors(settings):
+    device = _home(module, find_device(settings.device))
+    with settled(settings.threads) as threads, torch_errors(settings), _current(device):
         module = module.to(device)
-        inputs, named = on_device(args, kwargs, module)
+        with with_seed(settings.seed):
+            inputs, named = on_device(args, kwargs, module)
         watch = _Stopwatch(module, calls, clock_for(device))
         notify("measuring the machine's ceilings", None)
         ceilings = ceilings_for(device, settings.dtype)
@@ -81,6 +83,7 @@ def measure_in_place(  # noqa: PLR0913
         )
         segments = watch.segments(found.rounds, found.times.get(_INSTRUMENTED, 1))
     cost = found.comparisons.get(_INSTRUMENTED)
+    differing = "" if segments or not found.rounds else "the model's calls differ from pass to pass"
     return InPlace(
         segments,
         found.latencies.get(_PLAIN),
@@ -88,9 +91,21 @@ def measure_in_place(  # noqa: PLR0913
         ceilings,
         cost.doubts if cost else (),
         {**describe(device, threads, found.rounds), **driver.told()},
-        () if segments or not found.rounds else ("the model's calls differ from pass to pass",),
+        tuple(filter(None, (differing, cost and instrument_doubt(cost.ratio)))),
         found.interrupted,
     )
+
+
+def _home(module: nn.Module, device: torch.device) -> torch.device:
+    """Where a module is, if that is a device of the kind that is asked for: it isn't moved."""
+    tensors = (*module.parameters(), *module.buffers())
+    found = tensors[0].device if tensors else device
+    return found if found.type == device.type else device
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Of several GPUs, the one whose stream events are recorded on."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def on_device(
@@ -152,13 +167,17 @@ class _Stopwatch:
 
             return run
 
+        before = [(module, module.__dict__.get("forward")) for module in self._modules.values()]
         for path, module in self._modules.items():
             module.__dict__["forward"] = watched(path, module.forward)
         try:
             yield
         finally:
-            for module in self._modules.values():
-                del module.__dict__["forward"]
+            for module, forward in before:
+                if forward is None:
+                    module.__dict__.pop("forward", None)
+                else:
+                    module.__dict__["forward"] = forward
 
     def segments(self, rounds: int, times: int) -> list[list[float]]:
         """Seconds of each gap and call, one entry a round: the mean over its ``times`` passes."""

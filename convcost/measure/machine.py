@@ -20,12 +20,17 @@ def find_device(name: str) -> torch.device:
     Raises:
         ConvcostError: this machine or this torch hasn't got one.
     """
+    if name == "meta":
+        raise ConvcostError(
+            "the model's weights are on the meta device: without data it can't run",
+            "build it on a real device, or leave the measurement out with --no-measure",
+        )
     available = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not available[name]:
+    if not available.get(name):
         have = ", ".join(device for device, there in available.items() if there)
         raise ConvcostError(
             f"no {name} device: torch {torch.__version__} finds none here",
@@ -40,15 +45,30 @@ def settled(threads: int | None) -> Iterator[int]:
 
     Gives the number of threads; everything is put back afterwards.
     """
-    before = torch.get_num_threads()
+    before, flushed = torch.get_num_threads(), _flushes_denormals()
     torch.set_num_threads(threads or before)
     torch.set_flush_denormal(True)
     try:
         with torch.inference_mode():
             yield torch.get_num_threads()
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(flushed)
         torch.set_num_threads(before)
+
+
+def _flushes_denormals() -> bool:
+    """Whether torch does so now: it can be set, but not asked."""
+    return not (torch.tensor(5e-324, dtype=torch.float64) * 1).item()
+
+
+@contextmanager
+def with_seed(seed: int) -> Iterator[None]:
+    """The random numbers that ``seed`` fixes; afterwards they go on as if none had been drawn."""
+    there = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    used = range(torch.cuda.device_count()) if there else ()
+    with torch.random.fork_rng(used):
+        torch.manual_seed(seed)
+        yield
 
 
 def free_bytes(device: torch.device) -> int:

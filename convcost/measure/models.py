@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from convcost.errors import ConvcostError
 from convcost.measure.in_place import on_device
-from convcost.measure.machine import find_device
+from convcost.measure.machine import find_device, with_seed
 from convcost.measure.place import memory_format, place
 from convcost.measure.settings import Settings
 
@@ -46,16 +45,13 @@ def on_its_device(
         ConvcostError: no such device, the format doesn't fit the inputs, or the model has no data.
     """
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
-        raise ConvcostError(
-            "the model's weights are on the meta device: without data it can't run",
-            "build it on a real device, or leave the measurement out with --no-measure",
-        )
-    torch.manual_seed(settings.seed)
+        find_device("meta")
     device = find_device(settings.device)
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     name: Any = str(dtype).removeprefix("torch.")
     module = place(module, settings._replace(dtype=name), device)
-    inputs, named = on_device(args, kwargs, module)
+    with with_seed(settings.seed):
+        inputs, named = on_device(args, kwargs, module)
 
     def laid_out(value: Any) -> Any:
         if not isinstance(value, Tensor) or value.dim() < 3:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convcost.errors import ConvcostError
-from convcost.measure.settings import Settings
+from convcost.measure.settings import MemoryFormat, Settings
 
 
 class Inputs:
@@ -37,6 +37,15 @@ def place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Mod
             layout = memory_format(settings, parameter.dim())
             parameter.data = parameter.data.contiguous(memory_format=layout)
     return module
+
+
+def format_of(module: nn.Module) -> MemoryFormat:
+    """The memory format of a module's weights."""
+    last = any(
+        weight.dim() > 3 and weight.stride(1) == 1 and not weight.is_contiguous()
+        for weight in module.parameters()
+    )
+    return "channels_last" if last else "contiguous"
 
 
 def memory_format(settings: Settings, dims: int) -> torch.memory_format:

@@ -6,18 +6,23 @@ faster than the smallest convolution.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
 from convcost.measure.caches import flushing_bytes
 from convcost.measure.ceilings_cache import Ceilings, load_ceilings, save_ceilings
 from convcost.measure.clocks import Call, Clock, clock_for
-from convcost.measure.machine import processor_name
+from convcost.measure.machine import processor_name, with_seed
 from convcost.measure.trust import MOST_WAITED
 from convcost.measure.waiting import waited_seconds
 
 _SHARE = 0.08
 """Seconds for each of the three; with buffers and warm-up all are known within half a second."""
+_LEVELS = 4
+"""A GPU's second level so many times: what is copied must come from its memory."""
 _LEAST_MATRIX, _MOST_MATRIX = 256, 8192
 
 
@@ -48,15 +53,34 @@ def measure_ceilings(device: torch.device, dtype: torch.dtype, clock: Clock) -> 
     Raises:
         RuntimeError: torch has no matrix product or convolution of this dtype here.
     """
-    with torch.inference_mode():
+    with torch.inference_mode(), with_seed(0):
         # two halves, so that what is read and what is written overflow the caches together
-        buffer = torch.ones(2, flushing_bytes(device) // 2, dtype=torch.uint8, device=device)
+        size = flushing_bytes(device) * (_LEVELS if device.type == "cuda" else 1)
+        buffer = torch.ones(2, size // 2, dtype=torch.uint8, device=device)
         source, target = buffer
         copy = _least(lambda: target.copy_(source), clock)
         smallest = nn.Conv2d(1, 1, 1).eval().to(device, dtype)
         point = torch.zeros(1, 1, 1, 1, device=device, dtype=dtype)
         floor = _least(lambda: smallest(point), clock, times=100)
-        return Ceilings(_multiply_rate(device, dtype, clock), buffer.numel() / copy, floor)
+        with _as_convolutions(device):
+            rate = _multiply_rate(device, dtype, clock)
+        return Ceilings(rate, buffer.numel() / copy, floor)
+
+
+@contextmanager
+def _as_convolutions(device: torch.device) -> Iterator[None]:
+    """Matrix products in the precision of convolutions: cuDNN takes TF32 where cuBLAS doesn't."""
+    if device.type != "cuda":
+        yield
+        return
+    product = torch.backends.cuda.matmul
+    convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = product.fp32_precision
+    product.fp32_precision = convolution.fp32_precision
+    try:
+        yield
+    finally:
+        product.fp32_precision = before
 
 
 def _multiply_rate(device: torch.device, dtype: torch.dtype, clock: Clock) -> float:

@@ -7,7 +7,7 @@ for every candidate. The clock and the randomness are parameters. No torch here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import ceil
+from math import ceil, inf
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -108,7 +108,10 @@ def _budget(plan: Plan, round_seconds: float) -> float:
 
 
 def _is_narrow(samples: Samples, rounds: int, plan: Plan) -> bool:
-    """Whether, at a round where one looks, every ratio's interval is narrow enough."""
+    """Whether, at a round where one looks, every ratio's interval is narrow enough.
+
+    A candidate alone has its whole time: there is no ratio to stop at.
+    """
     looks, rest = divmod(rounds, FIRST_LOOK)
     if rest or looks & looks - 1:
         return False
@@ -116,7 +119,7 @@ def _is_narrow(samples: Samples, rounds: int, plan: Plan) -> bool:
         estimate(samples.ratios(*pair), plan.confidence).half_width
         for pair in plan.references.items()
     )
-    return max(widths, default=0.0) <= plan.half_width
+    return max(widths, default=inf) <= plan.half_width
 
 
 def calibrate(candidates: Mapping[str, Call], clock: Clock) -> dict[str, int]:

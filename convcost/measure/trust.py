@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import quantiles
 
 from convcost.measure.intervals import Estimate, estimate, judge
-from convcost.units import format_digits, format_percent
+from convcost.units import format_digits, format_factor, format_percent
 
 MOST_WAITED = 0.1
 """The share of its time that a thread may wait for a processor.
@@ -22,6 +22,8 @@ MOST_SPREAD = 1.0
 
 Seen: 0.03 to 0.4 on a quiet machine, up to 1.8 where threads wait for each other.
 """
+MOST_INSTRUMENT = 3.0
+"""A pass with the layers' clocks may take so many times as long as one without."""
 SELF_DELTA = 0.01
 """A thing may differ by so much from itself however small a change is asked for."""
 _DECISIVE = ("faster", "slower")
@@ -84,6 +86,16 @@ def spread_doubt(name: str, seconds: Sequence[float]) -> str:
     return (
         f"the middle half of the rounds of {name} spans {format_percent((high - low) / middle)} "
         "of their median"
+    )
+
+
+def instrument_doubt(cost: Estimate) -> str:
+    """Clocks that take longer than the layers that they time."""
+    if cost.median <= MOST_INSTRUMENT:
+        return ""
+    return (
+        "the layers' latencies are not to be trusted: with their clocks a pass takes "
+        f"{format_factor(cost.median)} of one without"
     )
 
 

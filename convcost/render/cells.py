@@ -67,7 +67,7 @@ def summary_columns(report: Report) -> list[Column]:
     if any("feature_map" in row.values for row in report.rows):
         columns.append(
             Column(
-                "peak memory",
+                "peak activations",
                 lambda row: Cell(_value("peak_activation_bytes", row)),
                 key="peak_activation_bytes",
             )

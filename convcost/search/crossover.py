@@ -32,11 +32,12 @@ class Crossover(NamedTuple):
         return self.before == self.after
 
 
-def find_crossover(side: Callable[[int], Side], first: int, last: int) -> Crossover:
+def find_crossover(side: Callable[[int], Side], first: int, last: int, step: int = 1) -> Crossover:
     """Where between ``first`` and ``last`` a variant's verdict turns, if it turns once.
 
-    Each number is asked for at most once. What is neither faster nor slower widens the answer: both
-    its ends are looked for.
+    Only every ``step``-th number from the first one on, of which the last is one, is asked for, and
+    each at most once. What is neither faster nor slower widens the answer: both its ends are
+    looked for.
     """
     known: dict[int, Side] = {}
 
@@ -48,18 +49,24 @@ def find_crossover(side: Callable[[int], Side], first: int, last: int) -> Crosso
     before, after = ask(first), ask(last)
     if before == after:
         return Crossover(before, after, None, None)
-    low = _narrowed(ask, known, before)[0] if before else None
-    high = _narrowed(ask, known, after, last=True)[1] if after else None
+    low = _narrowed(ask, known, before, step)[0] if before else None
+    high = _narrowed(ask, known, after, step, last=True)[1] if after else None
     return Crossover(before, after, low, high)
 
 
 def _narrowed(
-    ask: Callable[[int], Side], known: Mapping[int, Side], wanted: Side, *, last: bool = False
+    ask: Callable[[int], Side],
+    known: Mapping[int, Side],
+    wanted: Side,
+    step: int,
+    *,
+    last: bool = False,
 ) -> tuple[int, int]:
     """Two numbers near each other between which the verdict begins, or ends, to be ``wanted``."""
     low, high = _bracket(known, wanted, last=last)
-    while high - low > 1 and high > low * NEAR:
-        middle = min(max(isqrt(low * high), low + 1), high - 1)
+    while high - low > step and high > low * NEAR:
+        middle = min(max(isqrt(low * high), low + step), high - step)
+        middle -= (middle - low) % step
         low, high = (low, middle) if (ask(middle) == wanted) == last else (middle, high)
     return low, high
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -27,7 +28,7 @@ from convcost.workflows.alternatives import (
     summaries,
 )
 from convcost.workflows.axes import Side, layers_notice, requests, sides, varied
-from convcost.workflows.environment import environment
+from convcost.workflows.environment import as_made, environment
 from convcost.workflows.measured import need_memory, second_count_findings, timed_values
 from convcost.workflows.proof import proof_findings, prove
 from convcost.workflows.roofline import became_memory_bound, on_roofline, works
@@ -62,10 +63,11 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
     points = requests(request)
     found = [_compared(point, differs, notify) for point, differs in points]
     outcome = _measure(found, notify) if request.measure else None
-    if outcome is not None and any(map(is_dense, found[0].alternatives)):
+    if _is_complete(outcome) and any(map(is_dense, found[0].alternatives)):
         notify("comparing outputs with the original", None)
     rows = tuple(row for compared in found for row in _rows(compared, outcome))
-    settings, first = points[0][0].settings, found[0]
+    first = found[0]
+    settings = first.sides[0].settings
     reference, *others = first.alternatives
     return Report(
         kind="compare",
@@ -88,6 +90,11 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
     )
 
 
+def _is_complete(outcome: Outcome | None) -> bool:
+    """Whether all was measured: after Ctrl-C nothing more is begun."""
+    return outcome is not None and not outcome.interrupted
+
+
 def input_shapes(graph: Graph) -> tuple[tuple[int, ...], ...]:
     """The shapes of the tensors that a model was called with."""
     return tuple(node.shape for node in graph.nodes if isinstance(node.op, Input))
@@ -104,6 +111,7 @@ def load(
         ConvcostError: it can't be loaded or run, or it has no modules.
     """
     notify("loading torch", None)
+    from convcost.measure.machine import with_seed  # noqa: PLC0415  the same
     from convcost.sources.model import load_model  # noqa: PLC0415  the same
     from convcost.workflows.profile import traced  # noqa: PLC0415  the same
 
@@ -115,7 +123,8 @@ def load(
         )
 
     def loaded(*, real: bool) -> LoadedModel:
-        found = load_model(source, request.arguments, request.inputs, real=real)
+        with with_seed(request.settings.seed):
+            found = load_model(source, request.arguments, request.inputs, real=real)
         return _with_dtype(found, request.settings, cast=cast)
 
     notify(f"loading {source}", None)
@@ -140,19 +149,26 @@ def _with_dtype(loaded: LoadedModel, settings: Settings, *, cast: bool) -> Loade
 def _compared(request: CompareRequest, differs: Mapping[str, Any], notify: Notify) -> Compared:
     cast = "dtype" in varied(request)
     loaded, graph, notices = load(request, notify, real=request.measure, cast=cast)
+    from convcost.measure.machine import with_seed  # noqa: PLC0415  torch
+
+    if varied(request):
+        # each point places the weights its own way, and an import gives one module to all
+        loaded = loaded._replace(module=copy.deepcopy(loaded.module))
     choice = Choice(request.only, request.keep)
     found = [as_it_stands(loaded, graph)]
     variants = request.variants or _all_variants(request, graph)
     for variant in {str(v): v for v in variants if v != STANDARD}.values():
         notify(f"rewriting as {variant}", None)
         try:
-            found.append(alternative(loaded, graph, variant, choice, share=True))
+            with with_seed(request.settings.seed):
+                found.append(alternative(loaded, graph, variant, choice, share=True))
         except ConvcostError as error:
             if request.variants or str(variant).partition(":")[0] != "dense":
                 raise
             notices = (*notices, f"{variant} is left out: {error.message}")
     names = [one.name for one in found]
-    return Compared(loaded, list(sides(names, request.settings, differs)), found, notices)
+    settings = as_made(request.settings, loaded.module)
+    return Compared(loaded, list(sides(names, settings, differs)), found, notices)
 
 
 def _all_variants(request: CompareRequest, graph: Graph) -> tuple[Variant | Mixed, ...]:
@@ -172,6 +188,7 @@ def measure_alternatives(
     Raises:
         ConvcostError: one doesn't run as asked.
     """
+    settings = as_made(settings, loaded.module)
     compared = Compared(loaded, list(sides((one.name for one in found), settings)), found, ())
     return _measure([compared], notify)
 
@@ -179,6 +196,7 @@ def measure_alternatives(
 def _measure(found: Sequence[Compared], notify: Notify) -> Outcome:
     from convcost.measure.execute import Runnable, execute_modules  # noqa: PLC0415  torch
     from convcost.measure.models import on_its_device  # noqa: PLC0415  torch
+    from convcost.measure.place import torch_errors  # noqa: PLC0415  torch
 
     every = (one.costs for compared in found for one in compared.alternatives)
     need_memory(every, found[0].sides[0].settings.device)
@@ -186,7 +204,8 @@ def _measure(found: Sequence[Compared], notify: Notify) -> Outcome:
         runnables = {}
         for loaded, found_sides, alternatives, _ in found:
             for side, one in zip(found_sides, alternatives, strict=True):
-                placed = on_its_device(one.module, loaded.args, loaded.kwargs, side.settings)
+                with torch_errors(side.settings):
+                    placed = on_its_device(one.module, loaded.args, loaded.kwargs, side.settings)
                 runnables[side.name] = Runnable(*placed, side.settings, side.reference)
         return execute_modules(runnables, notify)
 
@@ -197,7 +216,7 @@ def _rows(compared: Compared, outcome: Outcome | None) -> Iterator[Row]:
         measured = (
             {} if outcome is None else measured_values_of(side.name, one, alternatives[0], outcome)
         )
-        if is_dense(one) and outcome is not None:
+        if is_dense(one) and _is_complete(outcome):
             measured["largest_difference"] = on_data(one, compared, side.settings)
         every = {**values, **measured}
         yield Row(loaded.name, side.variant, "network", "", output_shape(one), every, side.differs)

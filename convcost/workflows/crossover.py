@@ -88,8 +88,8 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
 
     found = None
     try:
-        found = find_crossover(side, request.vary.first, request.vary.last)
-    except _InterruptedError:
+        found = find_crossover(side, request.vary.first, request.vary.last, _step(conv, request))
+    except (_InterruptedError, KeyboardInterrupt):
         if not rows:
             raise ConvcostError("interrupted before anything was measured") from None
     ordered = tuple(rows[number] for number in sorted(rows))
@@ -111,6 +111,11 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
         notices=tuple(_notices(request, rows, spent, found)),
         interrupted=found is None,
     )
+
+
+def _step(conv: Conv, request: CrossoverRequest) -> int:
+    """Groups divide every number of channels that there can be."""
+    return conv.groups if request.vary.key in ("in_channels", "out_channels") else 1
 
 
 def _rounds(rows: Iterable[Row]) -> dict[str, str]:
@@ -237,4 +242,6 @@ def _why_undecided(row: Row) -> str:
     verdict = row.values["verdict"]
     if verdict.value == "untrusted":
         return f"the run couldn't be trusted, twice: {verdict.reason}"
+    if verdict.value == "same":
+        return "they take the same: there is no side to turn from"
     return "it was neither surely faster nor slower: give it more --seconds"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from convcost._version import __version__
-from convcost.measure.settings import Settings
+from convcost.measure.settings import ITEMSIZES, Settings
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Environment = dict[str, str | int | float | bool | None]
 
@@ -32,3 +36,10 @@ def environment(
         "seed": settings.seed,
     }
     return {**fixed, **asked, **measured}
+
+
+def as_made(settings: Settings, module: nn.Module) -> Settings:
+    """The settings with the dtype of a model's own weights, where it is one that settings have."""
+    names = (str(parameter.dtype).removeprefix("torch.") for parameter in module.parameters())
+    found = next((name for name in names if name in ITEMSIZES), settings.dtype)
+    return settings._replace(dtype=found)

@@ -59,11 +59,13 @@ def with_latency(
 
 
 def total_latency(measured: InPlace) -> dict[str, Value]:
-    """The time of a plain pass, and what the instrument adds to it."""
+    """The time of a plain pass, why it can't be trusted, if so, and what the instrument adds."""
     if measured.total is None or measured.cost is None:
         return {"latency": unavailable("interrupted before the first round was complete")}
     cost = estimated(measured.cost)
-    return {"latency": estimated(measured.total), "instrument_ratio": cost}
+    doubts = "; ".join(measured.doubts) or None
+    latency = estimated(measured.total)._replace(reason=doubts)
+    return {"latency": latency, "instrument_ratio": cost}
 
 
 def _segments(layers: Sequence[Group], seconds: Sequence[Sequence[float]]) -> list[_Segment]:

@@ -44,7 +44,7 @@ def machine(request: MachineRequest, notify: Notify = lambda *_: None) -> Report
             notify(f"measuring {dtype}", number / len(request.dtypes))
             try:
                 values = _values(ceilings_for(device, dtype, refresh=request.refresh))
-            except RuntimeError as error:
+            except (RuntimeError, TypeError) as error:
                 values = _untold(str(error).strip().partition("\n")[0])
             rows.append(Row(dtype, "standard", "", "", (), values))
         found = describe(device, threads, 0)

@@ -17,7 +17,7 @@ from convcost.report import EffectiveField, Report, Row
 from convcost.uncollected import uncollected
 from convcost.workflows.choose import choose
 from convcost.workflows.effective import UNKNOWN, effective_field_of
-from convcost.workflows.environment import environment
+from convcost.workflows.environment import as_made, environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
 from convcost.workflows.measured import need_memory
@@ -63,13 +63,9 @@ def profile(request: ProfileRequest, notify: Notify = lambda *_: None) -> Report
     Raises:
         ConvcostError: it can't be loaded or run.
     """
-    notify("loading torch", None)
-    from convcost.sources.model import load_model  # noqa: PLC0415  torch, only where it is needed
-
-    notify(f"loading {request.source}", None)
-    real = request.measure or request.verify or request.effective_field
-    loaded = load_model(request.source, request.arguments, request.inputs, real=real)
-    return profile_loaded(loaded, request, notify, reload=_for_real(request))
+    loaded = _loaded(request, notify, real=_runs(request))
+    reload = partial(_loaded, request, notify, real=True)
+    return profile_loaded(loaded, request, notify, reload=reload)
 
 
 def profile_given(
@@ -87,12 +83,11 @@ def profile_given(
     if not isinstance(model, str):
         loaded = models.from_module(model, input)
         return profile_loaded(loaded, _where_it_is(request, loaded))
-    real = request.measure or request.verify or request.effective_field
-    loaded = models.load_model(request.source, request.arguments, (), real=real)
+    loaded = _loaded(request, real=_runs(request))
     if input is not None:
         given = models.from_module(loaded.module, input)
-        loaded = given._replace(name=loaded.name)
-    return profile_loaded(loaded, request, reload=_for_real(request))
+        loaded = given._replace(name=loaded.name, folder=loaded.folder)
+    return profile_loaded(loaded, request, reload=partial(_loaded, request, real=True))
 
 
 def _where_it_is(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest:
@@ -102,15 +97,32 @@ def _where_it_is(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest
     return request._replace(settings=settings)
 
 
-def _for_real(request: ProfileRequest) -> Callable[[], LoadedModel]:
-    """Loads the model again, with data in its parameters."""
+def _as_made(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest:
+    """A model runs in the dtype and the memory format that it was made with."""
+    settings = as_made(request.settings, loaded.module)
+    if request.measure:
+        from convcost.measure.place import format_of  # noqa: PLC0415  torch
 
-    def reload() -> LoadedModel:
-        from convcost.sources.model import load_model  # noqa: PLC0415
+        settings = settings._replace(memory_format=format_of(loaded.module))
+    return request._replace(settings=settings)
 
-        return load_model(request.source, request.arguments, request.inputs, real=True)
 
-    return reload
+def _runs(request: ProfileRequest) -> bool:
+    """Whether the model is run, so that its parameters must have data."""
+    return request.measure or request.verify or request.effective_field
+
+
+def _loaded(
+    request: ProfileRequest, notify: Notify = lambda *_: None, *, real: bool
+) -> LoadedModel:
+    """The model that ``request.source`` names; ``real`` with data in its parameters."""
+    notify("loading torch", None)
+    from convcost.measure.machine import with_seed  # noqa: PLC0415  torch
+    from convcost.sources.model import load_model  # noqa: PLC0415  torch
+
+    notify(f"loading {request.source}", None)
+    with with_seed(request.settings.seed):
+        return load_model(request.source, request.arguments, request.inputs, real=real)
 
 
 def _effective(
@@ -138,6 +150,7 @@ def profile_loaded(
     notify("tracing", None)
     with uncollected():
         loaded, graph, notices = traced(loaded, request.source, reload)
+        request = _as_made(request, loaded)
         costs = analyse(graph)
         groups = _groups(graph, request)
         rows = list(rows_of(graph, costs, groups))

@@ -24,6 +24,7 @@ from convcost.workflows.compare import (
     spec_path,
 )
 from convcost.workflows.designs import Source, bases_of, model_source, spec_source
+from convcost.workflows.environment import as_made
 from convcost.workflows.suggested import (
     Searched,
     SuggestRequest,
@@ -57,6 +58,8 @@ def suggest(request: SuggestRequest, notify: Notify = lambda *_: None) -> Report
             "--max-latency is a bound on what is measured", "leave out --no-measure or the bound"
         )
     source = _source(request, notify)
+    if source.loaded is not None:
+        request = request._replace(settings=as_made(request.settings, source.loaded.module))
     searched = _searched(request, source, notify)
     designs = spread(searched.found.front, MOST_MEASURED)
     if searched.found.nearest is not None:

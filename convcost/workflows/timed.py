@@ -67,10 +67,11 @@ def _once(check: Check, limit: Limit, file: str, clockwork: Clockwork, seed: int
         return _against_base(check, limit, file, clockwork, seed)
     if limit.metric == "latency":
         found = _latency(check, clockwork)
+        doubts = found.reason or ""
     else:
         found, doubts = _ratio(check, limit, clockwork)
-        if doubts:
-            return judged(check, limit, file, "inconclusive", found, reason=doubts)
+    if doubts:
+        return judged(check, limit, file, "inconclusive", found, reason=doubts)
     outcome, reason = _absolute(limit, found)
     return judged(check, limit, file, outcome, found, reason=reason)
 
