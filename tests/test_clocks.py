@@ -96,9 +96,35 @@ def test_an_accelerator_is_timed_by_events_and_waited_for_once_a_block(
     assert FakeEvent.waits == 2
 
 
-def test_mps_is_waited_for_at_both_ends_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    order: list[str] = []
-    monkeypatch.setattr(torch.mps, "synchronize", lambda: order.append("waited"))
-    spent = clock_for(torch.device("mps")).block(lambda: order.append("called"), 3)
-    assert order == ["waited", "called", "called", "called", "waited"]
-    assert spent.mean == spent.fastest > 0
+class MpsEvent(FakeEvent):
+    """Its own order is told by threads, and waiting for one takes its time away."""
+
+    def __init__(self, device: torch.device, *, enable_timing: bool) -> None:
+        super().__init__(torch.device("cuda"), enable_timing=enable_timing)
+        assert device.type == "mps"
+
+    def synchronize(self) -> None:
+        raise AssertionError
+
+    def elapsed_time(self, end: FakeEvent) -> float:
+        if end is not self and end._at < self._at:
+            raise RuntimeError("End event was not recorded after start event")
+        return super().elapsed_time(end)
+
+
+def test_on_mps_the_stream_is_waited_for_and_never_an_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[None] = []
+    monkeypatch.setattr(torch, "Event", MpsEvent)
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waits.append(None))
+
+    def call() -> None:
+        FakeEvent.stream += 2.0
+
+    clock = clock_for(torch.device("mps"))
+    assert clock.block(call, 10) == Spent(mean=0.002, fastest=0.002)
+    first, second = clock.mark(), clock.mark()
+    first._at, second._at = second._at + 1.0, first._at
+    assert clock.spans([first, second]) == [0.0]
+    assert len(waits) == 2
