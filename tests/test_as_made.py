@@ -203,3 +203,34 @@ def test_matrix_products_get_the_precision_of_convolutions_on_cuda() -> None:
     with _as_convolutions(torch.device("cuda")):
         assert product.fp32_precision == cudnn.conv.fp32_precision
     assert product.fp32_precision == before
+
+
+def test_a_module_without_data_is_counted_a_second_time() -> None:
+    with torch.device("meta"):
+        model, x = small(), torch.zeros(1, 3, 16, 16)
+    report = package.profile(model, input=x, verify=True, measure=False)
+    assert report.verification
+
+
+def test_the_effective_field_of_an_unbatched_image_in_channels_last(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\n\n"
+        "net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(inplace=True))\n"
+        "net = net.to(memory_format=torch.channels_last)\n"
+        "example_inputs = torch.zeros(3, 16, 16)\n"
+    )
+    options = ("--effective-field", "--seconds", "0.2", "--format", "json")
+    ran = convcost("profile", "net.py", *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["environment"]["memory_format"] == "channels_last"
+
+
+def test_a_model_that_cannot_be_copied_is_told(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import threading\nfrom torch import nn\n\n"
+        "net = nn.Sequential(nn.Conv2d(3, 8, 3))\nnet.lock = threading.Lock()\n"
+    )
+    options = ("--variant", "standard", "--seconds", "0.2", "--dtype", "float32,bfloat16")
+    ran = convcost("compare", "net.py", "--input", "1x3x8x8", *options, folder=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert "can't be copied" in ran.err

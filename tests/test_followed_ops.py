@@ -118,6 +118,16 @@ def test_a_vector_for_each_token_has_a_dimension_of_its_own() -> None:
     assert field_of(profiled(model, (1, 50))) == ((3,), "exact")
 
 
+def test_a_table_that_is_computed_has_positions_of_its_own() -> None:
+    def forward(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+        table = first(x)[0].t()
+        rows = F.embedding(torch.tensor([[0, 2, 4, 6]]), table)
+        return second(rows.transpose(1, 2))  # type: ignore[no-any-return]
+
+    model = Does(forward, nn.Conv1d(4, 8, 3), nn.Conv1d(8, 8, 3))
+    assert profiled(model, (1, 4, 32)).totals["receptive_field"].status != "exact"
+
+
 @pytest.mark.parametrize("on_the_left", [False, True])
 def test_a_product_with_a_vector_has_a_dimension_less(on_the_left: bool) -> None:  # noqa: FBT001
     vector = nn.Linear(1, 8, bias=False)
@@ -199,6 +209,24 @@ class TestMemory:
         assert op(report, "reshape").values["activation_bytes"].value == copied
         assert op(report, "reshape").values["bytes_moved"].value == 2 * copied
 
+    def test_a_parameter_that_is_repeated_is_copied(self) -> None:
+        class Token(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.token = nn.Parameter(torch.zeros(1, 1, 8))
+
+            def forward(self, x: Tensor) -> Tensor:
+                return torch.cat([self.token.repeat(4, 1, 1), x], 1)
+
+        report = convcost.profile(Token(), input=(4, 3, 8), measure=False, expand=True)
+        assert op(report, "repeat").values["activation_bytes"].value == 4 * 8 * 4
+
+    def test_what_is_written_into_a_dropouts_output_is_written_once(self) -> None:
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), nn.ReLU(inplace=True)).eval()
+        rows = profiled(model, (1, 3, 8, 8)).rows[1:]
+        assert [row.op for row in rows] == ["conv", "dropout", "relu"]
+        assert rows[-1].values["bytes_moved"].value == 2 * 4 * 4 * 6 * 6
+
     def test_dropout_gives_its_input_in_eval_mode(self) -> None:
         model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(0.5), nn.Dropout2d(inplace=True))
         report = profiled(model.eval(), (1, 3, 8, 8))
@@ -218,6 +246,7 @@ class Decides(nn.Module):
         self.conv = nn.Conv2d(3, 4, 3)
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.memory = torch.zeros(1, 4, 6, 6)
+        self.spread = torch.zeros(1).expand(3)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x - self.mean.to(x.device))

@@ -26,7 +26,7 @@ _VIEWS = (Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused)
 def is_view(node: Node) -> bool:
     """Whether a node moves nothing: it shows storage that is there, or what the model holds."""
     if node.shares is None:
-        return isinstance(node.op, _VIEWS) and not node.inputs
+        return isinstance(node.op, _VIEWS) and not node.inputs and node.op.kind != "repeat"
     return isinstance(node.op, _VIEWS) or node.op.kind in DROPOUTS
 
 

@@ -74,7 +74,8 @@ def with_seed(seed: int) -> Iterator[None]:
 def free_bytes(device: torch.device) -> int:
     """The memory that is free for tensors."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
     return psutil.virtual_memory().available
 
 

@@ -36,22 +36,33 @@ def with_dtype(
     return Placed(module.to(dtype=dtype), [cast(value) for value in args], named)
 
 
+def with_data(
+    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Settings
+) -> Placed:
+    """The same on the device, with random data in the arguments that had none.
+
+    Raises:
+        ConvcostError: no such device, or the model has no data.
+    """
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        find_device("meta")
+    module = module.to(find_device(settings.device))
+    with with_seed(settings.seed):
+        return Placed(module, *on_device(args, kwargs, module))
+
+
 def on_its_device(
     module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Settings
 ) -> Placed:
-    """The same on the device and in the memory format, with random data where there was none.
+    """The same as ``with_data``, in the memory format too.
 
     Raises:
         ConvcostError: no such device, the format doesn't fit the inputs, or the model has no data.
     """
-    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
-        find_device("meta")
-    device = find_device(settings.device)
+    module, inputs, named = with_data(module, args, kwargs, settings)
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     name: Any = str(dtype).removeprefix("torch.")
-    module = place(module, settings._replace(dtype=name), device)
-    with with_seed(settings.seed):
-        inputs, named = on_device(args, kwargs, module)
+    module = place(module, settings._replace(dtype=name), find_device(settings.device))
 
     def laid_out(value: Any) -> Any:
         if not isinstance(value, Tensor) or value.dim() < 3:

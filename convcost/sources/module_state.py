@@ -110,7 +110,8 @@ class ModuleState:
                 yield
             finally:
                 for tensor, data, value in values:
-                    data.copy_(value)
+                    if not _is_expanded(data):
+                        data.copy_(value)
                     tensor.data = data
 
     def _put_back(self) -> None:
@@ -121,6 +122,12 @@ class ModuleState:
                 container.clear()
             elif len(container) != len(before) or not _same_items(container, before):
                 _refill(container, before)
+
+
+def _is_expanded(tensor: Tensor) -> bool:
+    """Whether several of its scalars are one: torch writes into no such tensor."""
+    pairs = zip(tensor.shape, tensor.stride(), strict=True)
+    return any(size > 1 and not stride for size, stride in pairs)
 
 
 def _copied(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -252,8 +252,12 @@ class Recorder:
         """What was written into a view is in its base as well."""
         base, itemsize = view.base, view.twin.dtype.itemsize
         while base is not None:
-            op = _written(view, base)
-            base.node = self._record(op, (base, view), self.shape(base), itemsize, base)
+            if view.twin is base.twin:
+                # the same tensor under another name
+                base.node = view.node
+            else:
+                op = _written(view, base)
+                base.node = self._record(op, (base, view), self.shape(base), itemsize, base)
             view, base = base, base.base
 
     def as_node(self, x: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -150,10 +149,11 @@ def _compared(request: CompareRequest, differs: Mapping[str, Any], notify: Notif
     cast = "dtype" in varied(request)
     loaded, graph, notices = load(request, notify, real=request.measure, cast=cast)
     from convcost.measure.machine import with_seed  # noqa: PLC0415  torch
+    from convcost.variants.modules import copied  # noqa: PLC0415  torch
 
-    if varied(request):
+    if request.measure and {"dtype", "memory_format"} & varied(request).keys():
         # each point places the weights its own way, and an import gives one module to all
-        loaded = loaded._replace(module=copy.deepcopy(loaded.module))
+        loaded = loaded._replace(module=copied(loaded.module, {}))
     choice = Choice(request.only, request.keep)
     found = [as_it_stands(loaded, graph)]
     variants = request.variants or _all_variants(request, graph)
@@ -199,7 +199,7 @@ def _measure(found: Sequence[Compared], notify: Notify) -> Outcome:
     from convcost.measure.place import torch_errors  # noqa: PLC0415  torch
 
     every = (one.costs for compared in found for one in compared.alternatives)
-    need_memory(every, found[0].sides[0].settings.device)
+    need_memory(every, found[0].loaded.module, found[0].sides[0].settings.device)
     with redirect_stdout(sys.stderr):
         runnables = {}
         for loaded, found_sides, alternatives, _ in found:

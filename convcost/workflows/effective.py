@@ -34,14 +34,14 @@ def effective_field_of(
     ``notify`` is told the share that is done.
     """
     from convcost.measure.effective_field import effective_field  # noqa: PLC0415  torch
-    from convcost.measure.models import on_its_device  # noqa: PLC0415  torch
+    from convcost.measure.models import with_data  # noqa: PLC0415  torch
     from convcost.measure.place import torch_errors  # noqa: PLC0415  torch
 
     index = last_feature_map(graph)
     node = graph.nodes[index]
     field = _theoretical(costs.rows[index], node.shape)
     with redirect_stdout(sys.stderr), torch_errors(settings):
-        placed = on_its_device(loaded.module, loaded.args, loaded.kwargs, settings)
+        placed = with_data(loaded.module, loaded.args, loaded.kwargs, settings)
         return effective_field(
             placed.module,
             placed.args,

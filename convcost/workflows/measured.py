@@ -10,12 +10,14 @@ from convcost.graph import Graph
 from convcost.report import Finding, Row, Value, exact, number, unavailable
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from convcost.measure.execute import Outcome
     from convcost.measure.intervals import Estimate
 
 
-def need_memory(costs: Iterable[Costs], device: str) -> None:
-    """Refuses to run models one after the other where one doesn't fit.
+def need_memory(costs: Iterable[Costs], module: nn.Module, device: str) -> None:
+    """Refuses to run forms of ``module`` one after the other where one doesn't fit.
 
     Raises:
         ConvcostError: with what is needed and what is free, or there is no such device.
@@ -23,8 +25,8 @@ def need_memory(costs: Iterable[Costs], device: str) -> None:
     from convcost.measure.machine import find_device, need_bytes  # noqa: PLC0415  torch
 
     place = find_device(device)
-    # their parameters are in the processor's memory already
-    keys = ("peak_activation_bytes", *(() if place.type == "cpu" else ("parameter_bytes",)))
+    there = all(parameter.device.type == place.type for parameter in module.parameters())
+    keys = ("peak_activation_bytes", *(() if there else ("parameter_bytes",)))
     need_bytes(int(max(sum(number(cost.totals[key]) for key in keys) for cost in costs)), place)
 
 

@@ -232,7 +232,8 @@ def _run(
     """What only running the model tells: its latency and the second counts, where asked for."""
     if not request.measure and not request.verify:
         return None, ()
-    need_memory([costs], request.settings.device)
+    if request.measure:
+        need_memory([costs], loaded.module, request.settings.device)
     from convcost.sources.module_state import ModuleState  # noqa: PLC0415
 
     with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr):

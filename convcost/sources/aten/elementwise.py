@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from convcost.errors import ShapeError
-from convcost.ops import DROPOUTS, Elementwise, Mix, Norm, Op, Shape
+from convcost.ops import DROPOUTS, Elementwise, Mix, Norm, Op, Rearrange, Shape
 from convcost.sources.aten.settings import all_positive
-from convcost.sources.traced import Traced, tensors_in
+from convcost.sources.traced import Traced, node_of, tensors_in
 from convcost.sources.tracer import Tracer
 
 # pointwise, but without torch's tag for it, and those that models use most
@@ -173,7 +173,7 @@ def _dropout(kind: str) -> Callable[..., Any]:
 
 def _dropout_in_place(kind: str) -> Callable[..., Any]:
     """The same, which writes nothing either."""
-    rule, write = _dropout(kind), _in_place(kind)
+    rule, write = _dropout(kind), _in_place(f"{kind}_in_training")
 
     def dropout(tracer: Tracer, func: Any, x: Tensor, p: float, train: bool) -> Any:  # noqa: FBT001
         if train or type(x) is not Traced or tracer.real:
@@ -195,7 +195,11 @@ def _mix(kind: str) -> Callable[..., Any]:
 
 
 def _embedding(tracer: Tracer, func: Any, weight: Tensor, indices: Tensor, *args: Any) -> Any:
-    return tracer.run_on_twins(func, (weight, indices, *args), {}, Elementwise("embedding"))
+    # a table that depends on the input has positions of its own
+    op: Op = Elementwise("embedding")
+    if node_of(weight) is not None:
+        op = Rearrange((), "embedding")
+    return tracer.run_on_twins(func, (weight, indices, *args), {}, op)
 
 
 _SHAPED = ("glu", "complex", "_weight_norm_interface", "polar", "real", "imag", "renorm")

@@ -29,12 +29,12 @@ fractional_max_pool3d
 def _concat(tracer: Tracer, func: Any, tensors: Sequence[Tensor], dim: int = 0) -> Any:
     # torch leaves out empty vectors, unless there is nothing else
     parts = [t for t in tensors if t.dim() > 1 or t.numel()] or list(tensors)
-    # constants have no node, but they move what follows them along
-    parts = [t if tracer.is_traced(t) or tracer.real else tracer.as_node(t) for t in parts]
     dtype = parts[0].dtype
     if tracer.real or any(part.dtype is not dtype for part in parts):
         place = positive(dim, parts[0].dim())
         return tracer.run_on_twins(func, (tensors, dim), {}, Concat(place))
+    # constants have no node, but they move what follows them along
+    parts = [part if tracer.is_traced(part) else tracer.as_node(part) for part in parts]
     shapes = [tuple(part.shape) for part in parts]
     op = Concat(positive(dim, len(shapes[0])))
     return tracer.emit(op, parts, op.output_shape(*shapes), like=parts[0])
