@@ -13,8 +13,9 @@ from convcost.analyses import analyse
 from convcost.graph import Graph, GraphBuilder
 from convcost.measure.caches import cache_bytes, flushing_bytes
 from convcost.measure.ceilings_cache import Ceilings, load_ceilings, save_ceilings
-from convcost.measure.clocks import HostClock
+from convcost.measure.clocks import Call, HostClock
 from convcost.measure.roofline import measure_ceilings
+from convcost.measure.rounds import Spent
 from convcost.ops import Conv
 from convcost.render.notes import footnotes
 from convcost.report import Report, Row, Value, number
@@ -111,6 +112,26 @@ def test_this_machines_ceilings_are_positive_and_plausible() -> None:
     assert 1e-8 < floor < 1
 
 
+def test_a_call_costs_no_more_in_half_precision() -> None:
+    class Clock(HostClock):
+        """Ten times as long for the smallest convolution in bfloat16; no time is waited for."""
+
+        time = 0.0
+
+        def now(self) -> float:
+            self.time += 0.05
+            return self.time
+
+        def block(self, call: Call, _: int) -> Spent:
+            result = call()
+            slow = isinstance(result, torch.Tensor) and result.shape == (1, 1, 1, 1)
+            seconds = 5e-5 if slow and result.dtype is torch.bfloat16 else 5e-6  # type: ignore[attr-defined]
+            return Spent(seconds, seconds)
+
+    found = measure_ceilings(torch.device("cpu"), torch.bfloat16, Clock())
+    assert found.floor == 5e-6
+
+
 def test_ceilings_are_kept_from_run_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert load_ceilings(["cpu", "float32"]) is None
@@ -121,7 +142,7 @@ def test_ceilings_are_kept_from_run_to_run(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"version": 2}', '{"version": 1, "ceilings": {"cpu": [1.0, -1.0, 2.0]}}']
+    "text", ["", "[]", '{"version": 1}', '{"version": 2, "ceilings": {"cpu": [1.0, -1.0, 2.0]}}']
 )
 def test_a_broken_cache_is_no_cache(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

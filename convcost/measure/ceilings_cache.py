@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Ceilings(NamedTuple):
