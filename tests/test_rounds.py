@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from random import Random
 
@@ -140,3 +141,15 @@ def test_a_candidate_alone_has_its_whole_time() -> None:
     alone = plan(seconds=2.0, half_width=0.5)._replace(references={})
     samples = run_rounds({"fast": fast}, alone, clock({fast: 1e-3}), Random(0), lambda *_: None)
     assert len(samples.blocks["fast"]) > 300
+
+
+def test_a_call_under_two_names_is_calibrated_once_and_need_not_be_hashable() -> None:
+    @dataclass
+    class Nothing:
+        def __call__(self) -> None: ...
+
+    call = Nothing()
+    fake = FakeClock(lambda *_: 0.01)
+    assert calibrate({"once": call, "again": call}, fake) == {"once": 1, "again": 1}
+    # a first call, and one that is timed
+    assert len(fake.calls) == 2

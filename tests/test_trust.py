@@ -133,7 +133,7 @@ def test_too_few_rounds_are_inconclusive_whatever_the_noise() -> None:
 
 def test_ctrl_c_in_the_first_round_leaves_nothing_to_compare() -> None:
     def stopped(_: object, time: float) -> float:
-        if time > 0.015:
+        if time > 0.012:
             raise KeyboardInterrupt
         return 1e-3
 

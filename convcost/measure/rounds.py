@@ -124,14 +124,16 @@ def _is_narrow(samples: Samples, rounds: int, plan: Plan) -> bool:
 
 def calibrate(candidates: Mapping[str, Call], clock: Clock) -> dict[str, int]:
     """Calls per block, so that each block lasts ``MIN_BLOCK``; like speeds share the number."""
-    singles = {call: _seconds_per_call(call, clock) for call in candidates.values()}
-    times: dict[Call, int] = {}
+    # a call may be there under two names, and need not be hashable
+    calls = {id(call): call for call in candidates.values()}
+    singles = {key: _seconds_per_call(call, clock) for key, call in calls.items()}
+    times: dict[int, int] = {}
     fastest = 0.0
-    for call, seconds in sorted(singles.items(), key=lambda item: item[1]):
+    for key, seconds in sorted(singles.items(), key=lambda item: item[1]):
         if seconds > fastest * LIKE_SPEED or not times:
             fastest = seconds
-        times[call] = max(1, ceil(MIN_BLOCK / max(fastest, 1e-9)))
-    return {name: times[call] for name, call in candidates.items()}
+        times[key] = max(1, ceil(MIN_BLOCK / max(fastest, 1e-9)))
+    return {name: times[id(call)] for name, call in candidates.items()}
 
 
 def _seconds_per_call(call: Call, clock: Clock) -> float:
