@@ -220,37 +220,32 @@ def _shift(op: Shift, fields: Fields, _: Shapes) -> Field:
 
 def _linear(_: Linear, fields: Fields, shapes: Shapes) -> Field:
     field = fields[0]
-    pooled = field.pool(axes_of(field.dims[-1])).at(len(field.dims) - 1, ())
-    if len(shapes[-1]) < len(pooled.dims):
-        # one feature comes out, without a dimension of its own
-        return pooled._replace(dims=pooled.dims[:-1])
-    return pooled
+    rank = len(field.dims)
+    return _summed(field, rank - 1, kept=len(shapes[-1]) >= rank)
+
+
+def _summed(field: Field, dim: int, *, kept: bool) -> Field:
+    """``field`` after a sum over a dimension, which others take the place of if it is ``kept``."""
+    pooled = field.pool(axes_of(field.dims[dim]))
+    if kept:
+        return pooled.at(dim, ())
+    return pooled._replace(dims=(*pooled.dims[:dim], *pooled.dims[dim + 1 :]))
 
 
 def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
     *left, second = fields
+    row = max(0, len(second.dims) - 2)
     if not left:
         # weights on the left
-        row = max(0, len(second.dims) - 2)
-        mixed = second.pool(axes_of(second.dims[row])).at(row, ())
-        if len(shapes[-1]) < len(mixed.dims):
-            mixed = mixed._replace(dims=(*mixed.dims[:row], *mixed.dims[row + 1 :]))
+        mixed = _summed(second, row, kept=len(shapes[-1]) >= len(second.dims))
         return _union([mixed], len(shapes[-1]))
     first = left[0]
-    is_vector = len(first.dims) == 1, len(second.dims) == 1
-    first = first.pool(axes_of(first.dims[-1])).at(len(first.dims) - 1, ())
-    row = max(0, len(second.dims) - 2)
-    second = second.pool(axes_of(second.dims[row])).at(row, ())
-    # what is summed over has no dimension in the product; a vector has no other
-    if is_vector[1]:
-        first, second = first._replace(dims=first.dims[:-1]), second._replace(dims=())
-        return _union([first, second], len(shapes[-1]))
-    if is_vector[0]:
-        dims = (*second.dims[:row], *second.dims[row + 1 :])
-        first, second = first._replace(dims=()), second._replace(dims=dims)
-        return _union([first, second], len(shapes[-1]))
+    # a vector has no dimension but the one that is summed over, and gives the product none
+    matrices = len(first.dims) > 1 and len(second.dims) > 1
+    first = _summed(first, len(first.dims) - 1, kept=matrices)
+    second = _summed(second, row, kept=matrices)
     shared = {axis for dim in first.dims for axis in axes_of(dim)}
-    if shared & set(axes_of(second.dims[-1])):
+    if matrices and shared & set(axes_of(second.dims[-1])):
         # rows and columns run over the same positions, as in attention: every pair meets
         second = second.pool(axes_of(second.dims[-1])).at(len(second.dims) - 1, ())
     return _union([first, second], len(shapes[-1]))
