@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convcost.cli.options import CheckFormat, Output
+from convcost.cli.options import CheckFormat, Output, seconds_option
 
 if TYPE_CHECKING:
     from convcost.report import Report
@@ -40,12 +40,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     ] = False,
     seconds: Annotated[
         float | None,
-        typer.Option(
-            min=0.01,
-            max=86_400,
-            help="Time budget of a timed limit; 8, more for slow models.",
-            rich_help_panel=_HOW,
-        ),
+        seconds_option("Time budget of a timed limit; 8, more for slow models.", _HOW),
     ] = None,
     time_limit: Annotated[
         float,

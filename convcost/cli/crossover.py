@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from convcost.cli.options import (
-    WHERE,
     Delta,
     Device,
     Format,
@@ -20,6 +19,7 @@ from convcost.cli.options import (
     parse_shape,
     parse_spec_variant,
     parse_vary,
+    seconds_option,
 )
 from convcost.measure.settings import Dtype, MemoryFormat, Settings
 
@@ -50,13 +50,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     memory_format: Annotated[MemoryFormat, typer.Option(help="Order in memory.")] = "contiguous",
     threads: Threads = None,
     seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01,
-            max=86_400,
-            help="Of each number; without: 1.5. Slow layers need more.",
-            rich_help_panel=WHERE,
-        ),
+        float | None, seconds_option("Of each number; without: 1.5. Slow layers need more.")
     ] = None,
     delta: Delta = 0.03,
     seed: Seed = 0,

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -48,14 +48,15 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, max=4096, help="Threads; without: torch's choice.", rich_help_panel=WHERE),
 ]
+
+
+def seconds_option(text: str, panel: str = WHERE) -> Any:
+    """An option for a time budget: up to a day."""
+    return typer.Option(min=0.01, max=86_400, help=text, rich_help_panel=panel)
+
+
 Seconds = Annotated[
-    float | None,
-    typer.Option(
-        min=0.01,
-        max=86_400,
-        help="Time budget; 0.75 a candidate, more for slow ones.",
-        rich_help_panel=WHERE,
-    ),
+    float | None, seconds_option("Time budget; 0.75 a candidate, more for slow ones.")
 ]
 Delta = Annotated[
     float,
