@@ -5,6 +5,7 @@ Shapes are ``(batch, channels, *spatial)``; per-axis settings hold one entry per
 parameters.
 """
 
+from itertools import starmap
 from math import prod
 from typing import NamedTuple
 
@@ -127,9 +128,8 @@ class Pool(NamedTuple):
 def _window_size(
     spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding, *, ceil: bool = False
 ) -> Sizes:
-    axes = zip(spatial, window, stride, padding, strict=True)
     size = _ceil_size if ceil else _floor_size
-    sizes = tuple([size(n, k, s, before, after) for n, k, s, (before, after) in axes])
+    sizes = tuple(starmap(size, zip(spatial, window, stride, padding, strict=True)))
     if min(sizes) < 1:
         padded = tuple(
             n + before + after for n, (before, after) in zip(spatial, padding, strict=True)
@@ -141,11 +141,12 @@ def _window_size(
     return sizes
 
 
-def _floor_size(size: int, window: int, stride: int, before: int, after: int) -> int:
-    return (size + before + after - window) // stride + 1
+def _floor_size(size: int, window: int, stride: int, padding: tuple[int, int]) -> int:
+    return (size + padding[0] + padding[1] - window) // stride + 1
 
 
-def _ceil_size(size: int, window: int, stride: int, before: int, after: int) -> int:
+def _ceil_size(size: int, window: int, stride: int, padding: tuple[int, int]) -> int:
+    before, after = padding
     # torch.nn.MaxPool2d, ceil_mode: a window that would start in the padding after is left out
     last = -(-(size + before + after - window) // stride)
     return last + (last * stride < size + before)

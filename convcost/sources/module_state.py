@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import is_
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from convcost.sources.torch_layers import ATTRIBUTES
 
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 _PLAIN = frozenset({bool, int, float, str, tuple, type(None)})
@@ -37,30 +39,28 @@ class ModuleState:
             path, module = pending.pop()
             if id(module) not in seen:
                 seen.add(id(module))
-                pending.extend(self._add(path, module))
+                self._add(path, module, module.__dict__)
+                pending += _children(path, module.__dict__["_modules"])
 
-    def _add(self, path: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
-        """Takes one module in; gives its children, last one first."""
-        attributes = module.__dict__
+    def _add(self, path: str, module: nn.Module, attributes: dict[str, Any]) -> None:
         self._modules.append((path, module, attributes))
+        if len(attributes) != len(_OWN) + ATTRIBUTES.get(type(module), 0):
+            self._keep_attributes(attributes)
+        prefix = f"{path}." if path else ""
+        # named_parameters and its brothers are too slow
+        for key, parameter in attributes["_parameters"].items():
+            if parameter is not None and id(parameter) not in self.parameters:
+                self.parameters[id(parameter)] = (prefix + key, parameter)
+        for buffer in attributes["_buffers"].values():
+            if buffer is not None:
+                self.buffers[id(buffer)] = buffer
+
+    def _keep_attributes(self, attributes: dict[str, Any]) -> None:
         for key in attributes.keys() - _OWN:
             if isinstance(attributes[key], Tensor):
                 self._loose.append(attributes[key])
             elif type(attributes[key]) not in _PLAIN:
                 self._keep_contents(attributes[key], _DEPTH)
-        prefix = f"{path}." if path else ""
-        for key, parameter in module._parameters.items():  # noqa: SLF001  named_* is too slow
-            if parameter is not None and id(parameter) not in self.parameters:
-                self.parameters[id(parameter)] = (prefix + key, parameter)
-        for buffer in module._buffers.values():  # noqa: SLF001
-            if buffer is not None:
-                self.buffers[id(buffer)] = buffer
-        children = [
-            (prefix + key, child)
-            for key, child in module._modules.items()  # noqa: SLF001
-            if child is not None
-        ]
-        return children[::-1]
 
     def _keep_contents(self, value: Any, depth: int) -> None:
         """What a container holds, and the containers and plain objects in it, as far down."""
@@ -78,14 +78,14 @@ class ModuleState:
         yield from (parameter for _, parameter in self.parameters.values())
         yield from self.buffers.values()
 
-    def wrap_forward(self, wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
-        """Sets what each module's call runs to ``wrap(path, forward)``, until all is put back.
+    def wrap_forward(self, wrap: Callable[[str, nn.Module], Callable[..., Any]]) -> None:
+        """Sets what each module's call runs to ``wrap(path, module)``, until all is put back.
 
         An attribute of the module costs less than a hook, and a class needn't be patched.
         """
         for path, module, _ in self._modules:
             if not isinstance(module, torch.jit.ScriptModule):
-                module.__dict__["forward"] = wrap(path, module.forward)
+                module.__dict__["forward"] = wrap(path, module)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -116,12 +116,23 @@ class ModuleState:
 
     def _put_back(self) -> None:
         for _, module, attributes in self._modules:
+            # what runs in its place knows the module: a circle, which only the collector would find
+            module.__dict__.pop("forward", None)
             object.__setattr__(module, "__dict__", attributes)
         for container, before in self._contents:
             if before is None:
                 container.clear()
             elif len(container) != len(before) or not _same_items(container, before):
                 _refill(container, before)
+
+
+def _children(path: str, modules: Mapping[str, nn.Module | None]) -> list[tuple[str, nn.Module]]:
+    """The modules that one holds, last one first."""
+    if not modules:
+        return []
+    prefix = f"{path}." if path else ""
+    children = [(prefix + key, child) for key, child in modules.items() if child is not None]
+    return children[::-1]
 
 
 def _is_expanded(tensor: Tensor) -> bool:
@@ -135,8 +146,9 @@ def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
     copy = attributes.copy()
     copy["training"] = False
     for key in _HOLDERS:
-        if type(copy[key]) in _CONTAINERS:
-            copy[key] = copy[key].copy()
+        holder = copy[key]
+        if type(holder) in _CONTAINERS:
+            copy[key] = holder.copy()
     return copy
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -12,7 +13,6 @@ from torch import Tensor
 from convcost.graph import Node, Parameter
 from convcost.ops import Elementwise, Input, Op, Rearrange, Reshape, Shape
 from convcost.sources.traced import META, Traced, node_of, share_storage
-
 
 class Recorder:
     """Records a node for each op; ``real`` where every op runs on data as well.
@@ -42,8 +42,9 @@ class Recorder:
         self._elsewhere = device.type != "cpu"
         self._twins: dict[int, Tensor] = {}
         self._made: dict[int, Parameter] = {}
-        self._new_twins: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
-        self._shadows: dict[int, Traced] = {}
+        self._new_twins: dict[tuple[Shape, torch.dtype, bool], Tensor] = {}
+        self.shadows: dict[int, Traced] = {}
+        self.seen_layers: dict[tuple[Any, ...], Any] = {}
         self._results: Iterator[Tensor] = iter(())
         self._marked: list[ref[Tensor]] = []
         self._constants: list[Tensor] = []
@@ -52,19 +53,19 @@ class Recorder:
 
     def watched(self, path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
         """``forward`` with its module's path on the stack while it runs."""
+        return partial(self.called, path, forward)
 
-        def run(*args: Any, **kwargs: Any) -> Any:
-            self._calls += 1
-            self._stack.append((path, self._calls))
-            try:
-                return forward(*args, **kwargs)
-            except Exception:
-                self.failed_at = self.failed_at or path
-                raise
-            finally:
-                self._stack.pop()
-
-        return run
+    def called(self, path: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What ``forward`` gives in a call of the module at ``path``."""
+        self._calls += 1
+        self._stack.append((path, self._calls))
+        try:
+            return forward(*args, **kwargs)
+        except Exception:
+            self.failed_at = self.failed_at or path
+            raise
+        finally:
+            self._stack.pop()
 
     def input(self, name: str, tensor: Tensor) -> Tensor:
         """The stand-in for one of the model's inputs."""
@@ -87,12 +88,44 @@ class Recorder:
             traced.real_device = self._device
         return traced
 
+    def again(
+        self,
+        first: Node,
+        twin: Tensor | None,
+        x: Traced,
+        parameters: tuple[Parameter, ...],
+        path: str,
+    ) -> Traced:
+        """Records what ``first`` did on ``x``, in a call of the module at ``path``.
+
+        ``twin`` is the output's, None where it is written into ``x``.
+        """
+        self._calls += 1
+        name = f"{path}.{first.op.kind}" if path else first.op.kind
+        shares = x.node if twin is None else None
+        node = Node(
+            name,
+            first.op,
+            (x.node,),
+            first.shape,
+            parameters,
+            first.itemsize,
+            shares,
+            path,
+            self._calls,
+        )
+        self.nodes.append(node)
+        if twin is not None:
+            return self._wrap(twin, len(self.nodes) - 1)
+        x.node = len(self.nodes) - 1
+        return x
+
     def shape(self, tensor: Tensor) -> Shape:
         """A tensor's shape, from what is recorded of it where it is: torch takes longer."""
         if type(tensor) is Traced:
             return self.nodes[tensor.node].shape
         if id(tensor) in self._parameters:
-            return self._parameter(tensor).shape
+            return self.parameter(tensor).shape
         return tuple(tensor.shape)
 
     def twin(self, tensor: Tensor) -> Tensor:
@@ -101,7 +134,7 @@ class Recorder:
             return tensor.twin
         found = self._twins.get(id(tensor))
         if found is None:
-            shadow = self._shadows.get(id(tensor))
+            shadow = self.shadows.get(id(tensor))
             if shadow is not None:
                 return shadow.twin
             with torch.inference_mode(mode=False):
@@ -115,7 +148,7 @@ class Recorder:
     def is_traced(self, tensor: Tensor) -> bool:
         """Whether the tensor depends on the input, a parameter or a buffer, or was written to."""
         key = id(tensor)
-        return node_of(tensor) is not None or key in self._state or key in self._shadows
+        return node_of(tensor) is not None or key in self._state or key in self.shadows
 
     def emit(  # noqa: PLR0913  a node has as many sides
         self,
@@ -132,7 +165,7 @@ class Recorder:
         if self.real:
             return self._emit_real(op, tensors, view_of)
         if view_of is not None:
-            view_of = self._shadows.get(id(view_of), view_of)
+            view_of = self.shadows.get(id(view_of), view_of)
         if twin is None:
             twin = self._new_twin(shape, like, dtype)
         index = self._record(op, tensors, shape, twin.dtype.itemsize, view_of)
@@ -192,15 +225,14 @@ class Recorder:
 
     def _add_source(self, tensor: Tensor, inputs: list[int], parameters: list[Parameter]) -> None:
         key = id(tensor)
-        node = node_of(tensor)
-        if key in self._shadows:
-            node = self._shadows[key].node
-        if node is not None:
+        if key in self.shadows:
+            inputs.append(self.shadows[key].node)
+        elif self.real and (node := node_of(tensor)) is not None:
             inputs.append(node)
         elif key in self._parameters:
-            parameters.append(self._parameter(tensor))
+            parameters.append(self.parameter(tensor))
 
-    def _parameter(self, tensor: Tensor) -> Parameter:
+    def parameter(self, tensor: Tensor) -> Parameter:
         key = id(tensor)
         made = self._made.get(key)
         if made is None:
@@ -211,16 +243,18 @@ class Recorder:
         return made
 
     def _new_twin(self, shape: Shape, like: Tensor | None, dtype: torch.dtype | None) -> Tensor:
-        if like is None:
-            return torch.empty(shape, dtype=dtype or torch.float32, device=META)
-        source = self.twin(like)
-        if dtype in (None, source.dtype) and self.shape(like) == shape:
-            return source
-        key = (id(source), shape, dtype)
-        if key not in self._new_twins:
-            # the source is kept, so that no other tensor gets its id
-            self._new_twins[key] = (_twin_like(source, shape, dtype or source.dtype), source)
-        return self._new_twins[key][0]
+        last = False
+        if like is not None:
+            source = self.twin(like)
+            if self.shape(like) == shape and (dtype is None or dtype is source.dtype):
+                return source
+            dtype = dtype or source.dtype
+            last = len(shape) > 3 and _is_channels_last(source, shape)
+        key = (shape, dtype or torch.float32, last)
+        twin = self._new_twins.get(key)
+        if twin is None:
+            twin = self._new_twins[key] = _twin(*key)
+        return twin
 
     def write(self, op: Op, target: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
         """Records an in-place op: ``target`` now holds its result."""
@@ -235,7 +269,7 @@ class Recorder:
             assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
             # a buffer, a parameter or a constant: it keeps its value, what was written is read
             # from here on
-            self._shadows[id(target)] = new
+            self.shadows[id(target)] = new
             self._write_through_constants(target, new)
         return target
 
@@ -246,7 +280,7 @@ class Recorder:
                 op = _written(new, other)
                 made = self.emit(op, (other, new), tuple(other.shape), like=other)
                 assert isinstance(made, Traced)  # noqa: S101  the pass has no data
-                self._shadows[id(other)] = made
+                self.shadows[id(other)] = made
 
     def _write_through(self, view: Traced) -> None:
         """What was written into a view is in its base as well."""
@@ -262,7 +296,7 @@ class Recorder:
 
     def as_node(self, x: Tensor) -> Tensor:
         """A parameter or constant that is used as an input is: a node, so that it has a shape."""
-        if node_of(x) is not None or id(x) in self._shadows:
+        if type(x) is Traced or node_of(x) is not None or id(x) in self.shadows:
             return x
         if not self.real:
             return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
@@ -277,10 +311,13 @@ def _written(view: Tensor, base: Tensor) -> Op:
     return Elementwise("write") if same else Rearrange(tuple(range(base.dim())), "write")
 
 
-def _twin_like(source: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:
-    """A twin in the memory format of ``source``."""
+def _is_channels_last(source: Tensor, shape: Shape) -> bool:
+    """Whether what an op makes of ``source`` in ``shape`` has the channels last, as it has."""
     stride = source.stride()
-    last = len(shape) > 3 and len(stride) == len(shape) and stride[1] == 1 and shape[1] > 1
+    return len(stride) == len(shape) and stride[1] == 1 and shape[1] > 1
+
+
+def _twin(shape: Shape, dtype: torch.dtype, last: bool) -> Tensor:  # noqa: FBT001
     if not last:
         return torch.empty(shape, dtype=dtype, device=META)
     layout = torch.channels_last if len(shape) == 4 else torch.channels_last_3d

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convcost.ops import Elementwise, Op, Opaque, Output
+from convcost.sources.at_once import at_once
 from convcost.sources.recorder import Recorder
+from convcost.sources.torch_layers import one_op
 from convcost.sources.traced import META, Traced, tensors_in
 
 SMALL = 4096
@@ -35,7 +38,8 @@ class Tracer(Recorder, TorchDispatchMode):
     ) -> None:
         Recorder.__init__(self, parameters, buffers, device, real=real)
         TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
-        self._rules = rules
+        self.rules = rules
+        self._layers: dict[str, Callable[..., Any]] = {}
         self._resolved: dict[int, Callable[..., Any] | None] = {}
         self.overwritten: list[tuple[Tensor, Tensor]] = []
 
@@ -58,7 +62,7 @@ class Tracer(Recorder, TorchDispatchMode):
             # an op hashes slowly, and lives as long as torch does
             rule = self._resolved[id(func)]
         except KeyError:
-            rule = self._resolved[id(func)] = self._rules.get(_base_name(func))
+            rule = self._resolved[id(func)] = self.rules.get(_base_name(func))
         if rule is None:
             return self._unknown(func, args, kwargs)
         if not (args and type(args[0]) is Traced) and not self._any_traced(args, kwargs):
@@ -66,6 +70,16 @@ class Tracer(Recorder, TorchDispatchMode):
         if self.real:
             return self._run(rule, func, args, kwargs)
         return rule(self, func, *args, **kwargs)
+
+    def watched_module(self, path: str, module: nn.Module) -> Callable[..., Any]:
+        """What a call of ``module`` runs: its ``forward``, or at once the rule of its one op."""
+        layer = None if self.real else one_op(module)
+        if layer is None:
+            return self.watched(path, module.forward)
+        run = self._layers.get(layer.op)
+        if run is None:
+            run = self._layers[layer.op] = at_once(self, layer)
+        return partial(run, path, module)
 
     def _run(
         self, rule: Callable[..., Any], func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

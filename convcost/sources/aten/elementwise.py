@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -118,15 +118,15 @@ def _layer_norm(
     tracer: Tracer,
     _: Any,
     x: Tensor,
-    normalized: list[int],
+    normalized_shape: Sequence[int],
     weight: Tensor | None = None,
     bias: Any = None,
     *__: Any,
 ) -> Tensor:
     rank = x.dim()
-    dims = tuple(range(rank - len(normalized), rank))
-    if list(x.shape[rank - len(normalized) :]) != list(normalized):
-        raise ShapeError(f"normalises {list(normalized)}, the input has {list(x.shape)}")
+    dims = tuple(range(rank - len(normalized_shape), rank))
+    if list(x.shape[rank - len(normalized_shape) :]) != list(normalized_shape):
+        raise ShapeError(f"normalises {list(normalized_shape)}, the input has {list(x.shape)}")
     bias = bias if isinstance(bias, Tensor) else None
     return tracer.emit(Mix(dims, "layer_norm"), (x, weight, bias), tuple(x.shape), dtype=x.dtype)
 
@@ -163,9 +163,9 @@ def _dropout(kind: str) -> Callable[..., Any]:
     """In eval mode, as all models run here, torch gives the input itself."""
     rule = _elementwise(kind)
 
-    def dropout(tracer: Tracer, func: Any, x: Tensor, p: float, train: bool) -> Any:  # noqa: FBT001
-        if train or type(x) is not Traced:
-            return rule(tracer, func, x, p, train)
+    def dropout(tracer: Tracer, func: Any, x: Tensor, p: float, training: bool) -> Any:  # noqa: FBT001
+        if training or type(x) is not Traced:
+            return rule(tracer, func, x, p, training)
         return tracer.emit(Elementwise(kind), (x,), tracer.shape(x), like=x, view_of=x)
 
     return dropout
@@ -175,10 +175,10 @@ def _dropout_in_place(kind: str) -> Callable[..., Any]:
     """The same, which writes nothing either."""
     rule, write = _dropout(kind), _in_place(f"{kind}_in_training")
 
-    def dropout(tracer: Tracer, func: Any, x: Tensor, p: float, train: bool) -> Any:  # noqa: FBT001
-        if train or type(x) is not Traced or tracer.real:
-            return write(tracer, func, x, p, train)
-        x.node = rule(tracer, func, x, p, train).node
+    def dropout(tracer: Tracer, func: Any, x: Tensor, p: float, training: bool) -> Any:  # noqa: FBT001
+        if training or type(x) is not Traced or tracer.real:
+            return write(tracer, func, x, p, training)
+        x.node = rule(tracer, func, x, p, training).node
         return x
 
     return dropout

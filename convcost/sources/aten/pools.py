@@ -57,12 +57,13 @@ def _batched(output_shape: Callable[[Shape], Shape], x: Tensor, axes: int) -> Sh
 
 
 def _adaptive(kind: str, axes: int, *, indices: bool = False) -> Callable[..., Any]:
-    def rule(tracer: Tracer, func: Any, x: Tensor, size: IntOrInts) -> Any:
-        op = AdaptivePool(each(size, axes), kind)
+    def rule(tracer: Tracer, func: Any, x: Tensor, output_size: IntOrInts) -> Any:
         if x.dim() < axes + 1:
             raise ShapeError(f"needs {axes} spatial axes, found {list(x.shape)}")
+        pairs = zip(each(output_size, axes), tracer.shape(x)[-axes:], strict=True)
+        op = AdaptivePool(tuple([before if size is None else size for size, before in pairs]), kind)
         if indices:
-            return tracer.run_on_twins(func, (x, size), {}, op)
+            return tracer.run_on_twins(func, (x, output_size), {}, op)
         return tracer.emit(op, (x,), (*x.shape[:-axes], *op.size), like=x)
 
     return rule
