@@ -32,10 +32,14 @@ class Costs(NamedTuple):
 @uncollected()
 def analyse(graph: Graph) -> Costs:
     """Everything that is exact about ``graph``."""
-    costs = Costs([{} for _ in graph.nodes], {})
-    for analysis in ANALYSES:
-        rows, totals = analysis(graph)
-        for row, values in zip(costs.rows, rows, strict=True):
-            row.update(values)
-        costs.totals.update(totals)
-    return costs
+    found = [analysis(graph) for analysis in ANALYSES]
+    first, *others = (rows for rows, _ in found)
+    rows = list(map(_joined, first, *others))
+    return Costs(rows, _joined(*(totals for _, totals in found)))
+
+
+def _joined(first: dict[str, Value], *others: dict[str, Value]) -> dict[str, Value]:
+    joined = first.copy()
+    for other in others:
+        joined.update(other)
+    return joined

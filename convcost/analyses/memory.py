@@ -20,14 +20,14 @@ from convcost.ops import (
 )
 from convcost.report import Value, exact
 
-_VIEWS = (Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused)
+_VIEWS = frozenset({Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused})
 
 
 def is_view(node: Node) -> bool:
     """Whether a node moves nothing: it shows storage that is there, or what the model holds."""
     if node.shares is None:
-        return isinstance(node.op, _VIEWS) and not node.inputs and node.op.kind != "repeat"
-    return isinstance(node.op, _VIEWS) or node.op.kind in DROPOUTS
+        return not node.inputs and type(node.op) in _VIEWS and node.op.kind != "repeat"
+    return type(node.op) in _VIEWS or node.op.kind in DROPOUTS
 
 
 def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
@@ -37,15 +37,24 @@ def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]
     2 * multiplications per byte moved (Williams et al., 'Roofline', CACM 2009).
     """
     nodes = graph.nodes
+    views = [is_view(node) for node in nodes]
     sizes = [prod(node.shape) * node.itemsize for node in nodes]
     # what shows or overwrites another's storage has none of its own
     held = [
-        0 if node.shares is not None or is_view(node) else size
-        for node, size in zip(nodes, sizes, strict=True)
+        0 if view or node.shares is not None else size
+        for node, view, size in zip(nodes, views, sizes, strict=True)
     ]
-    moved = [_moved(node, size, sizes) for node, size in zip(nodes, sizes, strict=True)]
+    moved = [
+        0 if view else _moved(node, size, sizes)
+        for node, view, size in zip(nodes, views, sizes, strict=True)
+    ]
     work = [node_multiplications(node, graph) for node in nodes]
-    rows = list(map(_values, held, moved, work))
+    known: dict[tuple[int, int, int], dict[str, Value]] = {}
+    rows = []
+    for key in zip(held, moved, work, strict=True):
+        if key not in known:
+            known[key] = _values(*key)
+        rows.append(known[key])
     totals = _values(sum(held), sum(moved), sum(work))
     return rows, {**totals, "peak_activation_bytes": exact(_peak(graph, held))}
 
@@ -59,7 +68,7 @@ def _values(held: int, moved: int, multiplications: int) -> dict[str, Value]:
 
 
 def _moved(node: Node, written: int, sizes: Sequence[int]) -> int:
-    if is_view(node) or not (node.inputs or node.parameters):
+    if not (node.inputs or node.parameters):
         return 0
     moved = written
     for index in node.inputs:

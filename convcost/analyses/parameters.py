@@ -19,8 +19,9 @@ def count_parameters(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Va
         for parameter in node.parameters:
             if parameter.name not in seen:
                 seen.add(parameter.name)
-                size += parameter.size
-                size_bytes += parameter.size * parameter.itemsize
+                scalars = parameter.size
+                size += scalars
+                size_bytes += scalars * parameter.itemsize
         total += size
         total_bytes += size_bytes
         rows.append(_values(size, size_bytes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -14,11 +14,11 @@ from convcost.graph import Node, Parameter
 from convcost.ops import Elementwise, Input, Op, Rearrange, Reshape, Shape
 from convcost.sources.traced import META, Traced, node_of, share_storage
 
+
 class Recorder:
     """Records a node for each op; ``real`` where every op runs on data as well.
 
-    ``used`` holds the ids of the parameters that an op read, ``failed_at`` the path of the module
-    whose ``forward`` raised an error. Where the pass is real, ``kept`` is a copy of what the node
+    ``failed_at`` is the path of the module whose ``forward`` raised an error. Where the pass is real, ``kept`` is a copy of what the node
     of the index ``wanted`` gave.
     """
 
@@ -31,7 +31,6 @@ class Recorder:
         real: bool,
     ) -> None:
         self.nodes: list[Node] = []
-        self.used: set[int] = set()
         self.failed_at = ""
         self.wanted: int | None = None
         self.kept: Tensor | None = None
@@ -239,8 +238,12 @@ class Recorder:
             name = self._parameters[key][0]
             made = Parameter(name, tuple(tensor.shape), tensor.dtype.itemsize)
             self._made[key] = made
-            self.used.add(key)
         return made
+
+    @property
+    def used(self) -> Collection[int]:
+        """The ids of the parameters that an op read."""
+        return self._made.keys()
 
     def _new_twin(self, shape: Shape, like: Tensor | None, dtype: torch.dtype | None) -> Tensor:
         last = False

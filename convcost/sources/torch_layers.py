@@ -111,10 +111,9 @@ def _is_torchs(forward: Callable[..., Any]) -> bool:
 _FORWARDS = {kind: kind.forward for kind in _OPS if _is_torchs(kind.forward)}
 
 
-def one_op(module: nn.Module) -> OneOp | None:
-    """What the module's ``forward`` is, where that is one op."""
-    kind, attributes = type(module), module.__dict__
+def one_op(kind: type[nn.Module], in_place: object) -> OneOp | None:
+    """What the ``forward`` of a class is, where that is one op: of a layer that works in place."""
     found = _OPS.get(kind)
-    if found is None or "forward" in attributes or _FORWARDS.get(kind) is not kind.forward:
+    if found is None or _FORWARDS.get(kind) is not kind.forward:
         return None
-    return found[attributes["inplace"]] if isinstance(found, dict) else found
+    return found if isinstance(found, OneOp) else found[bool(in_place)]

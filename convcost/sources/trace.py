@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -140,7 +140,7 @@ def _outputs(result: Any) -> Iterator[Tensor]:
         yield from tensors_in(vars(result))
 
 
-def _unused(state: ModuleState, used: set[int]) -> Iterator[Node]:
+def _unused(state: ModuleState, used: Collection[int]) -> Iterator[Node]:
     """One node for each module with parameters that no op read."""
     groups: dict[str, list[Parameter]] = {}
     for key, (name, tensor) in state.parameters.items():

@@ -39,7 +39,7 @@ class Tracer(Recorder, TorchDispatchMode):
         Recorder.__init__(self, parameters, buffers, device, real=real)
         TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
         self.rules = rules
-        self._layers: dict[str, Callable[..., Any]] = {}
+        self._layers: dict[tuple[type, Any], Callable[..., Any] | None] = {}
         self._resolved: dict[int, Callable[..., Any] | None] = {}
         self.overwritten: list[tuple[Tensor, Tensor]] = []
 
@@ -73,12 +73,14 @@ class Tracer(Recorder, TorchDispatchMode):
 
     def watched_module(self, path: str, module: nn.Module) -> Callable[..., Any]:
         """What a call of ``module`` runs: its ``forward``, or at once the rule of its one op."""
-        layer = None if self.real else one_op(module)
-        if layer is None:
+        attributes = module.__dict__
+        kind = (type(module), attributes.get("inplace"))
+        if kind not in self._layers:
+            layer = None if self.real else one_op(*kind)
+            self._layers[kind] = layer and at_once(self, layer)
+        run = self._layers[kind]
+        if run is None or "forward" in attributes:
             return self.watched(path, module.forward)
-        run = self._layers.get(layer.op)
-        if run is None:
-            run = self._layers[layer.op] = at_once(self, layer)
         return partial(run, path, module)
 
     def _run(

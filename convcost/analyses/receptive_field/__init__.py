@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from convcost.analyses.receptive_field.describe import describe
 from convcost.analyses.receptive_field.field import Field
 from convcost.analyses.receptive_field.positions import UnknownFieldError
-from convcost.analyses.receptive_field.rules import RULES
+from convcost.analyses.receptive_field.rules import POINTWISE, RULES
 from convcost.analyses.receptive_field.seen import seen_by
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Input, Shape
@@ -89,21 +89,26 @@ def _input_field(node: Node, axes: int) -> Field:
 
 
 def _field(node: Node, fields: Sequence[Field | str], graph: Graph) -> Field | str:
+    op, inputs = node.op, node.inputs
+    if len(inputs) == 1 and type(op) in POINTWISE:
+        only = fields[inputs[0]]
+        if isinstance(only, str) or len(only.dims) == len(node.shape):
+            return only
     known: list[Field] = []
     shapes: list[Shape] = []
     sees = False
-    for index in node.inputs:
+    for index in inputs:
         field = fields[index]
         if isinstance(field, str):
             return field
         known.append(field)
         shapes.append(graph.nodes[index].shape)
-        sees = sees or bool(field.boxes)
+        sees = sees or field.boxes != ()
     if not sees:
         return Field.of_nothing(len(node.shape))
     shapes.append(node.shape)
     try:
-        return RULES[type(node.op)](node.op, known, shapes)
+        return RULES[type(op)](op, known, shapes)
     except UnknownFieldError as error:
         return f"at {node.name}: {error}"
 

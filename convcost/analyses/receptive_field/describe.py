@@ -53,12 +53,17 @@ def describe(field: Field | str) -> dict[str, Value]:
 
 def _solid(field: Field) -> dict[str, Value] | None:
     """The values of one box without holes, phases or bounds, which most fields are; else None."""
-    (box, *others) = field.boxes
-    parts = [axis.phases[0] for axis in box if axis.phases and axis.jump and axis.period == 1]
-    if others or field.bounds or len(parts) < len(box):
+    if len(field.boxes) > 1 or field.bounds:
         return None
-    if not all(part.span and part.mask is None for part in parts):
-        return None
+    box = field.boxes[0]
+    parts = []
+    for axis in box:
+        if not axis.jump or axis.period != 1 or axis.phases is None:
+            return None
+        part = axis.phases[0]
+        if not part.span or part.mask is not None:
+            return None
+        parts.append(part)
     return {
         "receptive_field": exact(tuple([part.span for part in parts])),
         "effective_stride": exact(tuple([axis.jump for axis in box])),

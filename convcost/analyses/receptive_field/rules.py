@@ -77,14 +77,19 @@ def _conv(op: Conv, fields: Fields, shapes: Shapes) -> Field:
 def _window(op: Conv | Pool, fields: Fields, _: Shapes) -> Field:
     along = transposed if isinstance(op, Conv) and op.transposed else window
     axes = zip(op.kernel_size, op.stride, op.padding, op.dilation, strict=True)
-    settings = [(k, s, before, d) for k, s, (before, _), d in axes]
-    changes = {each: _sliding(along, *each) for each in set(settings)}
-    return _spatially(fields[0], [changes[each] for each in settings])
+    first, *others = [(k, s, before, d) for k, s, (before, _), d in axes]
+    change = _sliding(along, *first)
+    # axes that change alike share one change, and most are one object
+    changes = [change if each == first else _sliding(along, *each) for each in others]
+    return _spatially(fields[0], [change, *changes])
 
 
 def _sliding(
     along: Callable[[AxisField, int, int, int, int], AxisField], k: int, s: int, before: int, d: int
-) -> Change:
+) -> Change | None:
+    """What a window does to an axis; None where one tap stays where it is."""
+    if k == s == 1 and not before:
+        return None
     return lambda axis: along(axis, k, s, before, d)
 
 
@@ -117,15 +122,17 @@ def _pixel_shuffle(op: PixelShuffle, fields: Fields, _: Shapes) -> Field:
     return _spatially(fields[0], [change, change])
 
 
-def _spatially(field: Field, changes: Sequence[Change]) -> Field:
-    """``field`` after one change for each of its last dimensions, in the tensor's order."""
+def _spatially(field: Field, changes: Sequence[Change | None]) -> Field:
+    """``field`` after one change, or none, for each of its last dimensions, in their order."""
     followed: dict[int, Change] = {}
     for dim, change in enumerate(changes, len(field.dims) - len(changes)):
-        field = field.alone(dim)
         axis = alone_axis(field.dims[dim])
-        if axis is not None:
+        if axis is None:
+            field = field.alone(dim)
+            axis = alone_axis(field.dims[dim])
+        if axis is not None and change is not None:
             followed[axis] = change
-    return field.map_axes(followed)
+    return field.map_axes(followed) if followed else field
 
 
 def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:
@@ -294,8 +301,15 @@ def _join(_: Any, fields: Fields, shapes: Shapes) -> Field:
 
 def _union(fields: Fields, rank: int) -> Field:
     """What is seen through any of the inputs, which broadcast to ``rank`` dimensions."""
-    if all(field is fields[0] for field in fields) and len(fields[0].dims) == rank:
-        return fields[0]
+    first = fields[0]
+    if all(field is first for field in fields) and len(first.dims) == rank:
+        return first
+    # what is computed later has mostly seen more: it swallows the others at once
+    boxes = unite(box for field in reversed(fields) for box in field.boxes)
+    if len(first.dims) == rank and all(f.dims == first.dims and not f.bounds for f in fields):
+        axes = [axis for dim in first.dims for axis in axes_of(dim)]
+        if len(axes) == len(set(axes)):
+            return next((f for f in fields if f.boxes == boxes), Field(first.dims, boxes))
     layouts = list(dict.fromkeys(field.dims for field in fields))
     bounds = {
         axis: reason
@@ -303,8 +317,6 @@ def _union(fields: Fields, rank: int) -> Field:
         for axis, reason in field.bounds.items()
         if not any(other.sees_all(axis) for other in fields)
     }
-    # what is computed later has mostly seen more: it swallows the others at once
-    boxes = unite(box for field in reversed(fields) for box in field.boxes)
     joined = Field(_broadcast(layouts, rank), boxes, bounds)
     crossed = _crossed(layouts, joined)
     return joined.lose(crossed, "positions meet across dimensions") if crossed else joined
@@ -337,6 +349,9 @@ def _crossed(layouts: Sequence[tuple[Dim, ...]], joined: Field) -> set[int]:
 def _opaque(op: Opaque, _: Fields, __: Shapes) -> Field:
     raise UnknownFieldError(f"{op.kind} isn't known")
 
+
+POINTWISE = frozenset({Elementwise, Norm})
+"""Ops that leave the field of their one input as it is, if they leave its rank."""
 
 RULES: dict[type, Rule] = {
     Conv: _conv,
