@@ -5,6 +5,7 @@ Shapes are ``(batch, channels, *spatial)``; per-axis settings hold one entry per
 parameters.
 """
 
+from collections.abc import Callable
 from itertools import starmap
 from math import prod
 from typing import NamedTuple
@@ -83,7 +84,7 @@ def _spans(kernel_size: Sizes, dilation: Sizes) -> Sizes:
 
 
 def _conv_size(conv: Conv, spatial: Sizes) -> Sizes:
-    return _window_size(spatial, conv.effective_kernel_size, conv.stride, conv.padding)
+    return _window_size(conv, spatial, _floor_size)
 
 
 def _transposed_size(conv: Conv, spatial: Sizes) -> Sizes:
@@ -120,36 +121,30 @@ class Pool(NamedTuple):
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         _need_spatial(shape, len(self.kernel_size))
-        settings = (shape[2:], self.effective_kernel_size, self.stride, self.padding)
-        sizes = _window_size(*settings, ceil=self.ceil_mode)
-        return (*shape[:2], *sizes)
+        size = _ceil_size if self.ceil_mode else _floor_size
+        return (*shape[:2], *_window_size(self, shape[2:], size))
 
 
-def _window_size(
-    spatial: Sizes, window: Sizes, stride: Sizes, padding: Padding, *, ceil: bool = False
-) -> Sizes:
-    size = _ceil_size if ceil else _floor_size
-    sizes = tuple(starmap(size, zip(spatial, window, stride, padding, strict=True)))
+def _window_size(op: Conv | Pool, spatial: Sizes, size: Callable[..., int]) -> Sizes:
+    axes = zip(spatial, op.kernel_size, op.dilation, op.stride, op.padding, strict=True)
+    sizes = tuple(starmap(size, axes))
     if min(sizes) < 1:
-        padded = tuple(
-            n + before + after for n, (before, after) in zip(spatial, padding, strict=True)
-        )
+        padded = tuple(n + sum(sides) for n, sides in zip(spatial, op.padding, strict=True))
         raise ShapeError(
-            f"the kernel spans {format_shape(window)} positions, "
+            f"the kernel spans {format_shape(op.effective_kernel_size)} positions, "
             f"the padded input has only {format_shape(padded)}"
         )
     return sizes
 
 
-def _floor_size(size: int, window: int, stride: int, padding: tuple[int, int]) -> int:
-    return (size + padding[0] + padding[1] - window) // stride + 1
+def _floor_size(size: int, kernel: int, dilation: int, stride: int, sides: tuple[int, int]) -> int:
+    return (size + sides[0] + sides[1] - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def _ceil_size(size: int, window: int, stride: int, padding: tuple[int, int]) -> int:
-    before, after = padding
+def _ceil_size(size: int, kernel: int, dilation: int, stride: int, sides: tuple[int, int]) -> int:
     # torch.nn.MaxPool2d, ceil_mode: a window that would start in the padding after is left out
-    last = -(-(size + before + after - window) // stride)
-    return last + (last * stride < size + before)
+    last = -(-(size + sum(sides) - dilation * (kernel - 1) - 1) // stride)
+    return last + (last * stride < size + sides[0])
 
 
 class Linear(NamedTuple):

@@ -18,8 +18,8 @@ from convcost.sources.traced import META, Traced, node_of, share_storage
 class Recorder:
     """Records a node for each op; ``real`` where every op runs on data as well.
 
-    ``failed_at`` is the path of the module whose ``forward`` raised an error. Where the pass is real, ``kept`` is a copy of what the node
-    of the index ``wanted`` gave.
+    ``failed_at`` is the path of the module whose ``forward`` raised an error. Where the pass is
+    real, ``kept`` is a copy of what the node of the index ``wanted`` gave.
     """
 
     def __init__(

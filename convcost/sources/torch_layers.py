@@ -31,7 +31,7 @@ def _one_op(  # noqa: PLR0913  a layer has as many sides
     settings: tuple[str, ...] = (),
     *,
     buffers: tuple[str, ...] = (),
-    plain: Mapping[str, Any] = {},  # noqa: B006  only read
+    plain: Mapping[str, Any] = {},
     ranks: tuple[int, ...] = (),
 ) -> OneOp:
     return OneOp(op, parameters, buffers, settings, plain, ranks, (*settings, *plain))

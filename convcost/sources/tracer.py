@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convcost.ops import Elementwise, Op, Opaque, Output
@@ -40,6 +41,7 @@ class Tracer(Recorder, TorchDispatchMode):
         TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
         self.rules = rules
         self._layers: dict[tuple[type, Any], Callable[..., Any] | None] = {}
+        self._views: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
         self._resolved: dict[int, Callable[..., Any] | None] = {}
         self.overwritten: list[tuple[Tensor, Tensor]] = []
 
@@ -129,6 +131,20 @@ class Tracer(Recorder, TorchDispatchMode):
         if isinstance(value, dict):
             return {key: self.without_data(item) for key, item in value.items()}
         return value
+
+    def view(
+        self, func: Any, twin: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        """What an op that shows ``twin`` in another way gives: the same twin if it did before."""
+        others = any(isinstance(arg, Tensor) for arg in args)
+        if kwargs or others or not isinstance(func, OpOverload):
+            return func(twin, *self.without_data(args), **self.without_data(kwargs))
+        # an op hashes slowly, and lives as long as torch does
+        key = (id(func), id(twin), *[tuple(arg) if type(arg) is list else arg for arg in args])
+        if key not in self._views:
+            # the twin is held, so that no other gets its id
+            self._views[key] = (func(twin, *self.without_data(args)), twin)
+        return self._views[key][0]
 
     def _unknown(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An op that no rule names: taken apart, run on the twins, or told to be unknown."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from convcost.errors import ShapeError
 from convcost.ops import DROPOUTS, Elementwise, Mix, Norm, Op, Rearrange, Shape
 from convcost.sources.aten.settings import all_positive
-from convcost.sources.traced import Traced, node_of, tensors_in
+from convcost.sources.traced import Traced, node_of
 from convcost.sources.tracer import Tracer
 
 # pointwise, but without torch's tag for it, and those that models use most
@@ -59,7 +59,7 @@ def _in_place(kind: str) -> Callable[..., Any]:
     op = Elementwise(kind)
 
     def rule(tracer: Tracer, _: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        others = list(tensors_in((args, kwargs))) if args or kwargs else []
+        others = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Tensor)]
         _need_fit(tracer, x, others)
         return tracer.write(op, x, (x, *others))
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convcost.ops import Concat, Op, Rearrange, Shift, Stack
 from convcost.sources.aten.settings import all_positive, named, positive
+from convcost.sources.traced import Traced
 from convcost.sources.tracer import Tracer
 
 # which dimension they act along, where they name one; else along all
@@ -29,13 +30,15 @@ fractional_max_pool3d
 def _concat(tracer: Tracer, func: Any, tensors: Sequence[Tensor], dim: int = 0) -> Any:
     # torch leaves out empty vectors, unless there is nothing else
     parts = [t for t in tensors if t.dim() > 1 or t.numel()] or list(tensors)
-    dtype = parts[0].dtype
-    if tracer.real or any(part.dtype is not dtype for part in parts):
+    if tracer.real or len({part.dtype for part in parts}) > 1:
         place = positive(dim, parts[0].dim())
         return tracer.run_on_twins(func, (tensors, dim), {}, Concat(place))
     # constants have no node, but they move what follows them along
-    parts = [part if tracer.is_traced(part) else tracer.as_node(part) for part in parts]
-    shapes = [tuple(part.shape) for part in parts]
+    parts = [
+        part if type(part) is Traced or tracer.is_traced(part) else tracer.as_node(part)
+        for part in parts
+    ]
+    shapes = list(map(tracer.shape, parts))
     op = Concat(positive(dim, len(shapes[0])))
     return tracer.emit(op, parts, op.output_shape(*shapes), like=parts[0])
 

@@ -36,7 +36,7 @@ def _on_twin(tracer: Tracer, func: Any, op: Op, x: Tensor, *args: Any, **kwargs:
     if tracer.real:
         return tracer.emit(op, (x,), (), view_of=x)
     twin = tracer.twin(x)
-    result = func(twin, *tracer.without_data(args), **tracer.without_data(kwargs))
+    result = tracer.view(func, twin, args, kwargs)
     # a reshape copies what no strides can show
     view_of = x if not isinstance(op, Reshape) or share_storage(result, twin) else None
     return tracer.emit(op, (x,), tuple(result.shape), twin=result, view_of=view_of)
