@@ -37,6 +37,8 @@ TORCH_FILES = {
         "tracer",
         "traced",
         "recorder",
+        "at_once",
+        "torch_layers",
         "user_code",
         "find_model",
         "python_file",

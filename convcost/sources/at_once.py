@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch._C import (
     _DisableTorchDispatch,
+    _is_any_autocast_enabled,
     _len_torch_dispatch_stack,
     _len_torch_function_stack,
 )
@@ -33,18 +34,18 @@ class _Seen(NamedTuple):
     source: Tensor
 
 
-def at_once(tracer: Tracer, layer: OneOp) -> Callable[..., Any]:
-    """What a call of a module of this kind runs, after the module's path and the module itself.
+def at_once(layer: OneOp, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """What a call of such a layer runs, after the tracer, the module's path and the module itself.
 
-    It is what a layer like it did before, or the rule of its op.
+    It is what a layer like it did before, or the ``rule`` of its op.
     """
-    rule, func = tracer.rules[layer.op], getattr(torch.ops.aten, layer.op).default
+    func = getattr(torch.ops.aten, layer.op).default
     depth = _len_torch_dispatch_stack() + 1
 
-    def run(path: str, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def run(tracer: Tracer, path: str, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         x = args[0] if len(args) == 1 and not kwargs else None
-        alone = _len_torch_dispatch_stack() == depth and not _len_torch_function_stack()
-        if type(x) is not Traced or not alone or tracer.shadows:
+        others = _len_torch_function_stack() or _len_torch_dispatch_stack() != depth
+        if type(x) is not Traced or tracer.shadows or others or _is_any_autocast_enabled():
             return tracer.called(path, _forward(module), *args, **kwargs)
         attributes = module.__dict__
         try:

@@ -39,7 +39,7 @@ class Tracer(Recorder, TorchDispatchMode):
     ) -> None:
         Recorder.__init__(self, parameters, buffers, device, real=real)
         TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
-        self.rules = rules
+        self._rules = rules
         self._layers: dict[tuple[type, Any], Callable[..., Any] | None] = {}
         self._views: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
         self._resolved: dict[int, Callable[..., Any] | None] = {}
@@ -64,7 +64,7 @@ class Tracer(Recorder, TorchDispatchMode):
             # an op hashes slowly, and lives as long as torch does
             rule = self._resolved[id(func)]
         except KeyError:
-            rule = self._resolved[id(func)] = self.rules.get(_base_name(func))
+            rule = self._resolved[id(func)] = self._rules.get(_base_name(func))
         if rule is None:
             return self._unknown(func, args, kwargs)
         if not (args and type(args[0]) is Traced) and not self._any_traced(args, kwargs):
@@ -79,11 +79,11 @@ class Tracer(Recorder, TorchDispatchMode):
         kind = (type(module), attributes.get("inplace"))
         if kind not in self._layers:
             layer = None if self.real else one_op(*kind)
-            self._layers[kind] = layer and at_once(self, layer)
+            self._layers[kind] = layer and at_once(layer, self._rules[layer.op])
         run = self._layers[kind]
         if run is None or "forward" in attributes:
             return self.watched(path, module.forward)
-        return partial(run, path, module)
+        return partial(run, self, path, module)
 
     def _run(
         self, rule: Callable[..., Any], func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -133,7 +133,11 @@ class Tracer(Recorder, TorchDispatchMode):
         return value
 
     def view(
-        self, func: Any, twin: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        func: Callable[..., Tensor],
+        twin: Tensor,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Tensor:
         """What an op that shows ``twin`` in another way gives: the same twin if it did before."""
         others = any(isinstance(arg, Tensor) for arg in args)
