@@ -63,7 +63,7 @@ def _batch_norm(*ranks: int) -> OneOp:
 
 _AFFINE = ("weight", "bias")
 _WINDOW = ("kernel_size", "stride", "padding")
-_OPS: dict[type[nn.Module], OneOp | dict[bool, OneOp]] = {
+LAYERS: dict[type[nn.Module], OneOp | dict[bool, OneOp]] = {
     nn.Conv1d: _conv(1),
     nn.Conv2d: _conv(2),
     nn.Conv3d: _conv(3),
@@ -108,12 +108,12 @@ def _is_torchs(forward: Callable[..., Any]) -> bool:
     return str(names.get("__name__")).startswith("torch.nn.modules.")
 
 
-_FORWARDS = {kind: kind.forward for kind in _OPS if _is_torchs(kind.forward)}
+_FORWARDS = {kind: kind.forward for kind in LAYERS if _is_torchs(kind.forward)}
 
 
 def one_op(kind: type[nn.Module], in_place: object) -> OneOp | None:
     """What the ``forward`` of a class is, where that is one op: of a layer that works in place."""
-    found = _OPS.get(kind)
+    found = LAYERS.get(kind)
     if found is None or _FORWARDS.get(kind) is not kind.forward:
         return None
     return found if isinstance(found, OneOp) else found[bool(in_place)]
