@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from convcost.sources import tracer
 from convcost.sources.module_state import ModuleState
 from convcost.sources.torch_layers import ATTRIBUTES
+from convcost.sources.torch_layers import LAYERS as KNOWN
 from convcost.sources.trace import Trace, trace
 
 IMAGE = (2, 8, 9, 12)

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from convcost.graph import Graph, Node
-from convcost.ops import Attention, Conv, Linear, Matmul, Opaque, Shape
+from convcost.ops import Attention, Conv, Linear, Matmul, Opaque, Recurrence, Shape
 from convcost.report import Value, exact
 
 
@@ -53,4 +53,5 @@ WORK: dict[type, Callable[[Any, Shape, Shape], int]] = {
     Linear: lambda op, _, after: prod(after) * op.in_features,
     Matmul: lambda op, _, after: prod(after) * op.contracted,
     Attention: lambda op, _, __: op.multiplications,
+    Recurrence: lambda op, _, __: op.multiplications,
 }

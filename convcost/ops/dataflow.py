@@ -25,6 +25,13 @@ class Attention(NamedTuple):
     kind: str = "attention"
 
 
+class Recurrence(NamedTuple):
+    """A layer that reads a sequence step by step: each output depends on those before it."""
+
+    multiplications: int
+    kind: str = "lstm"
+
+
 class AdaptivePool(NamedTuple):
     """A pool to a fixed number of outputs per spatial axis; one output sees all."""
 
@@ -145,6 +152,7 @@ class Opaque(NamedTuple):
 Dataflow = (
     Matmul
     | Attention
+    | Recurrence
     | AdaptivePool
     | Reduce
     | Mix

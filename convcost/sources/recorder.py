@@ -183,6 +183,12 @@ class Recorder:
             self.kept = result.clone()
         return result
 
+    def expect_twice(self) -> None:
+        """The next result of an op on data is the result of two nodes."""
+        if self.real:
+            result = next(self._results)
+            self._results = iter((result.detach(), result, *self._results))
+
     def _mark(self, tensor: Tensor, node: int) -> None:
         """Notes on a tensor with data what made it; it may be the user's own, and shared."""
         tensor.node = node  # type: ignore[attr-defined]
@@ -308,10 +314,10 @@ class Recorder:
 
 
 def _written(view: Tensor, base: Tensor) -> Op:
-    """What a write into ``view`` does to ``base``: positions stay where only channels differ."""
+    """What a write into ``view`` does to ``base``: positions stay where the sizes do."""
     sizes = enumerate(zip(view.shape, base.shape, strict=False))
-    same = all(a == b for i, (a, b) in sizes if i != 1) and view.dim() == base.dim()
-    return Elementwise("write") if same else Rearrange(tuple(range(base.dim())), "write")
+    moved = range(base.dim()) if view.dim() != base.dim() else [i for i, (a, b) in sizes if a != b]
+    return Rearrange(tuple(moved), "write") if moved else Elementwise("write")
 
 
 def _is_channels_last(source: Tensor, shape: Shape) -> bool:

@@ -8,16 +8,17 @@ has the spans of single paths; the sets give branches, holes and density as well
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from convcost.analyses.receptive_field.describe import describe
 from convcost.analyses.receptive_field.field import Field
+from convcost.analyses.receptive_field.inputs import spatial_dims
 from convcost.analyses.receptive_field.positions import UnknownFieldError
 from convcost.analyses.receptive_field.rules import POINTWISE, RULES
 from convcost.analyses.receptive_field.seen import seen_by
 from convcost.graph import Graph, Node
-from convcost.ops import Conv, Input, Shape
+from convcost.ops import Input, Shape
 from convcost.report import Runs, Value
 
 if TYPE_CHECKING:
@@ -64,36 +65,23 @@ def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:
 
 def _propagate(graph: Graph) -> list[Field | str]:
     """One field per node, or the reason why it isn't known."""
-    axes = _input_axes(graph)
+    places = spatial_dims(graph, _fields)
+    return _fields(graph.nodes, [Field.of_input(rank, dims) for rank, dims in places])
+
+
+def _fields(nodes: Sequence[Node], inputs: Iterable[Field]) -> list[Field | str]:
+    """One field per node, from those of the inputs in their order."""
+    given = iter(inputs)
     fields: list[Field | str] = []
-    for node in graph.nodes:
-        if isinstance(node.op, Input):
-            fields.append(_input_field(node, axes))
-        else:
-            fields.append(_field(node, fields, graph))
+    for node in nodes:
+        fields.append(next(given) if isinstance(node.op, Input) else _field(node, fields, nodes))
     return fields
 
 
-def _input_axes(graph: Graph) -> int:
-    """How many of the input's last dimensions are spatial: what its first convolution says."""
-    for node in graph.nodes:
-        if isinstance(node.op, Conv):
-            return len(node.op.kernel_size)
-    ranks = [len(node.shape) for node in graph.nodes if isinstance(node.op, Input)]
-    return max(0, max(ranks, default=0) - 2)
-
-
-def _input_field(node: Node, axes: int) -> Field:
-    rank = len(node.shape)
-    return Field.of_input(rank, axes) if 0 < axes < rank else Field.of_nothing(rank)
-
-
-def _field(node: Node, fields: Sequence[Field | str], graph: Graph) -> Field | str:
+def _field(node: Node, fields: Sequence[Field | str], nodes: Sequence[Node]) -> Field | str:
     op, inputs = node.op, node.inputs
-    if len(inputs) == 1 and type(op) in POINTWISE:
-        only = fields[inputs[0]]
-        if isinstance(only, str) or len(only.dims) == len(node.shape):
-            return only
+    if len(inputs) == 1 and type(op) in POINTWISE and nodes[inputs[0]].shape == node.shape:
+        return fields[inputs[0]]
     known: list[Field] = []
     shapes: list[Shape] = []
     sees = False
@@ -102,7 +90,7 @@ def _field(node: Node, fields: Sequence[Field | str], graph: Graph) -> Field | s
         if isinstance(field, str):
             return field
         known.append(field)
-        shapes.append(graph.nodes[index].shape)
+        shapes.append(nodes[index].shape)
         sees = sees or field.boxes != ()
     if not sees:
         return Field.of_nothing(len(node.shape))

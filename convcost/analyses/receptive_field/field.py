@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import is_
 from typing import NamedTuple
@@ -51,10 +51,12 @@ class Field(NamedTuple):
     bounds: Mapping[int, str] = {}
 
     @classmethod
-    def of_input(cls, rank: int, axes: int) -> Field:
-        """The field of the input itself: each position along its last ``axes`` sees itself."""
-        dims = ((),) * (rank - axes) + tuple((Part(axis),) for axis in range(axes))
-        return cls(dims, ((IDENTITY,) * axes,))
+    def of_input(cls, rank: int, spatial: Sequence[int]) -> Field:
+        """The field of the input itself: each position along its ``spatial`` dims sees itself."""
+        if not spatial:
+            return cls.of_nothing(rank)
+        place = {dim: (Part(axis),) for axis, dim in enumerate(spatial)}
+        return cls(tuple([place.get(dim, ()) for dim in range(rank)]), ((IDENTITY,) * len(place),))
 
     @classmethod
     def of_nothing(cls, rank: int) -> Field:
@@ -65,7 +67,7 @@ class Field(NamedTuple):
     def has_positions(self) -> bool:
         """Whether some dimension holds positions and no channels, with a step between them."""
         axes = {p.axis for dim in self.dims for p in dim if all(q.axis >= 0 for q in dim)}
-        return any(box[axis].jump for box in self.boxes for axis in axes)
+        return any(box[axis].jump or axis in self.bounds for box in self.boxes for axis in axes)
 
     def map_axes(self, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Field:
         """The field after one change per spatial axis; axes without one stay."""
@@ -93,6 +95,11 @@ class Field(NamedTuple):
         lost = dict.fromkeys((axis for axis in axes if not self.sees_all(axis)), reason)
         return self.mix(lost)._replace(bounds={**self.bounds, **lost})
 
+    def bound(self, axes: Iterable[int], reason: str) -> Field:
+        """The field where not all that it says of ``axes`` may be seen."""
+        bounds = {axis: reason for axis in axes if not self.sees_all(axis)}
+        return self._replace(bounds={**self.bounds, **bounds}) if bounds else self
+
     def at(self, dim: int, new: Dim) -> Field:
         """The field with another description of one dimension."""
         if self.dims[dim] == new:
@@ -113,9 +120,7 @@ class Field(NamedTuple):
     def unwindow(self, axis: int, size: int) -> Field:
         """The field once each position of ``axis`` is the ``size`` positions of its window."""
         wide = self.map_axes({axis: partial(repeat, times=size)})
-        if self.sees_all(axis):
-            return wide
-        return wide._replace(bounds={**wide.bounds, axis: "a window's positions are one"})
+        return wide.bound([axis], "a window's positions are one")
 
     def sees_all(self, axis: int) -> bool:
         """Whether every position along ``axis`` is known to be seen."""

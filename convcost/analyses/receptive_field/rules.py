@@ -47,6 +47,7 @@ from convcost.ops import (
     PixelShuffle,
     Pool,
     Rearrange,
+    Recurrence,
     Reduce,
     Reshape,
     Resize,
@@ -71,7 +72,20 @@ def _conv(op: Conv, fields: Fields, shapes: Shapes) -> Field:
     field = _window(op, fields, shapes)
     channels = len(field.dims) - len(op.kernel_size) - 1
     mixed = field.dims[channels]
-    return field.pool(axes_of(mixed)).at(channels, ()) if mixed else field
+    field = field.pool(axes_of(mixed)).at(channels, ()) if mixed else field
+    return _with_all_of(fields[1:], field)
+
+
+def _with_all_of(others: Fields, field: Field) -> Field:
+    """``field`` where each output sees all of the others too: weights that are computed."""
+    if not others:
+        return field
+    rank = len(field.dims)
+    wholes = [
+        other.pool(axis for dim in other.dims for axis in axes_of(dim))._replace(dims=((),) * rank)
+        for other in others
+    ]
+    return _union([field, *wholes], rank)
 
 
 def _window(op: Conv | Pool, fields: Fields, _: Shapes) -> Field:
@@ -130,9 +144,19 @@ def _spatially(field: Field, changes: Sequence[Change | None]) -> Field:
         if axis is None:
             field = field.alone(dim)
             axis = alone_axis(field.dims[dim])
-        if axis is not None and change is not None:
+        if change is None:
+            continue
+        if axis is not None:
             followed[axis] = change
+        else:
+            field = _within_windows(field, dim)
     return field.map_axes(followed) if followed else field
+
+
+def _within_windows(field: Field, dim: int) -> Field:
+    """``field`` where not all of the windows along a dimension is read: they are told as one."""
+    windows = [part.window_of for part in field.dims[dim] if part.window_of >= 0]
+    return field.bound(windows, "a window's positions are one")
 
 
 def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:
@@ -193,8 +217,10 @@ def _permute(op: Permute, fields: Fields, _: Shapes) -> Field:
 
 def _slice(op: Slice, fields: Fields, shapes: Shapes) -> Field:
     field = fields[0]
-    if shapes[0] == shapes[-1] or not axes_of(field.dims[op.dim]):
+    if shapes[0] == shapes[-1]:
         return field
+    if not axes_of(field.dims[op.dim]):
+        return _within_windows(field, op.dim)
     axis = alone_axis(field.dims[op.dim])
     if axis is None:
         axes = axes_of(field.dims[op.dim])
@@ -204,7 +230,7 @@ def _slice(op: Slice, fields: Fields, shapes: Shapes) -> Field:
 
 
 def _select(op: Select, fields: Fields, _: Shapes) -> Field:
-    field = fields[0]
+    field = _within_windows(fields[0], op.dim)
     axes = axes_of(field.dims[op.dim])
     axis = alone_axis(field.dims[op.dim])
     if axis is None:
@@ -228,7 +254,7 @@ def _shift(op: Shift, fields: Fields, _: Shapes) -> Field:
 def _linear(_: Linear, fields: Fields, shapes: Shapes) -> Field:
     field = fields[0]
     rank = len(field.dims)
-    return _summed(field, rank - 1, kept=len(shapes[-1]) >= rank)
+    return _with_all_of(fields[1:], _summed(field, rank - 1, kept=len(shapes[-1]) >= rank))
 
 
 def _summed(field: Field, dim: int, *, kept: bool) -> Field:
@@ -259,16 +285,25 @@ def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
 
 
 def _attention(_: Attention, fields: Fields, shapes: Shapes) -> Field:
-    query, *others = fields
-    tokens = len(query.dims) - 2
-    pooled = [other.pool(axes_of(other.dims[-2])).at(tokens, ()) for other in others[:2]]
-    return _union([query, *pooled], len(shapes[-1]))
+    # each weight is a sum over the features of a query and a key; a mask adds to it
+    query, key, *masks = [
+        _summed(field, len(field.dims) - 1, kept=True) for field in (*fields[:2], *fields[3:])
+    ]
+    pooled = [field.pool(axes_of(field.dims[-2])) for field in (key, fields[2])]
+    seen = [field.at(len(field.dims) - 2, ()) for field in pooled]
+    return _union([query, *seen, *masks], len(shapes[-1]))
+
+
+def _recurrence(_: Recurrence, fields: Fields, __: Shapes) -> Field:
+    field = fields[0]
+    axes = [axis for dim in field.dims for axis in axes_of(dim)]
+    return field.lose(axes, "each step sees those before it")
 
 
 def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
     filled = [i for i, field in enumerate(fields) if axes_of(field.dims[op.dim])]
     if not filled:
-        return _union(fields, len(shapes[-1]))
+        return _side_by_side(_union(fields, len(shapes[-1])), fields, op.dim)
     if len(filled) == 1 and not any(f.boxes for i, f in enumerate(fields) if i != filled[0]):
         axis = alone_axis(fields[filled[0]].dims[op.dim])
         before = sum(shape[op.dim] for shape in shapes[: filled[0]])
@@ -283,7 +318,23 @@ def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
 
 def _stack(op: Stack, fields: Fields, shapes: Shapes) -> Field:
     joined = _union(fields, len(shapes[0]))
-    return joined._replace(dims=(*joined.dims[: op.dim], (), *joined.dims[op.dim :]))
+    laid = joined._replace(dims=(*joined.dims[: op.dim], (), *joined.dims[op.dim :]))
+    return _side_by_side(laid, fields, op.dim)
+
+
+def _side_by_side(joined: Field, fields: Fields, dim: int) -> Field:
+    """``joined`` where what lies along ``dim`` are single positions again, taken one by one."""
+    axes = [axis for axis in range(len(joined.boxes[0])) if _are_single(fields, axis)]
+    axes = [axis for axis in axes if not joined.sees_all(axis)]
+    if not axes:
+        return joined
+    return joined.lose(axes, "single positions are laid side by side").at(dim, _irregular(axes))
+
+
+def _are_single(fields: Fields, axis: int) -> bool:
+    """Whether the fields see single positions of an axis, and not the same."""
+    seen = {box[axis] for field in fields for box in field.boxes}
+    return len(seen) > 1 and any(each.phases and not each.jump for each in seen)
 
 
 def _elementwise(op: Elementwise, fields: Fields, shapes: Shapes) -> Field:
@@ -294,9 +345,21 @@ def _elementwise(op: Elementwise, fields: Fields, shapes: Shapes) -> Field:
 
 
 def _join(_: Any, fields: Fields, shapes: Shapes) -> Field:
-    if len(fields) == 1 and len(fields[0].dims) == len(shapes[-1]):
-        return fields[0]
-    return _union(fields, len(shapes[-1]))
+    after = shapes[-1]
+    known = [_spread(field, shape, after) for field, shape in zip(fields, shapes, strict=False)]
+    return _union(known, len(after))
+
+
+def _spread(field: Field, before: Shape, after: Shape) -> Field:
+    """``field`` once its only position along a dimension is broadcast over many."""
+    if before == after:
+        return field
+    added = len(after) - len(before)
+    for i, dim in enumerate(field.dims):
+        axes = [axis for axis in axes_of(dim) if not field.sees_all(axis)]
+        if axes and before[i] == 1 < after[i + added]:
+            field = field.lose(axes, "one position is spread over others").at(i, ())
+    return field
 
 
 def _union(fields: Fields, rank: int) -> Field:
@@ -351,7 +414,7 @@ def _opaque(op: Opaque, _: Fields, __: Shapes) -> Field:
 
 
 POINTWISE = frozenset({Elementwise, Norm})
-"""Ops that leave the field of their one input as it is, if they leave its rank."""
+"""Ops that leave the field of their one input as it is, if they leave its shape."""
 
 RULES: dict[type, Rule] = {
     Conv: _conv,
@@ -374,6 +437,7 @@ RULES: dict[type, Rule] = {
     Linear: _linear,
     Matmul: _matmul,
     Attention: _attention,
+    Recurrence: _recurrence,
     Concat: _concat,
     Stack: _stack,
     Elementwise: _elementwise,

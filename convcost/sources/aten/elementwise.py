@@ -202,7 +202,13 @@ def _embedding(tracer: Tracer, func: Any, weight: Tensor, indices: Tensor, *args
     return tracer.run_on_twins(func, (weight, indices, *args), {}, op)
 
 
-_SHAPED = ("glu", "complex", "_weight_norm_interface", "polar", "real", "imag", "renorm")
+def _glu(tracer: Tracer, func: Any, x: Tensor, dim: int = -1) -> Any:
+    # the second half of the dimension gates the first
+    op = Rearrange(all_positive(dim, x.dim()), "glu")
+    return tracer.run_on_twins(func, (x, dim), {}, op)
+
+
+_SHAPED = ("complex", "_weight_norm_interface", "polar", "real", "imag", "renorm")
 """Ops without torch's tag whose shape torch's own kernel tells."""
 
 
@@ -249,4 +255,5 @@ RULES: dict[str, Callable[..., Any]] = {
     **{kind: _mix(kind.strip("_")) for kind in _MIXING},
     **dict.fromkeys(_FFT, _fft),
     "embedding": _embedding,
+    "glu": _glu,
 }

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from convcost.errors import ShapeError
-from convcost.ops import Attention, Linear, Matmul, Op, Shape
+from convcost.ops import Attention, Elementwise, Linear, Matmul, Op, Recurrence, Shape
 from convcost.sources.traced import node_of
 from convcost.sources.tracer import Tracer
 
@@ -27,6 +27,9 @@ def _linear(
     if bias is not None and bias.numel() not in (1, prod(outputs)):
         raise ShapeError(f"needs {prod(outputs)} biases, found {bias.numel()}")
     op = Linear(features[-1], prod(outputs), bias is not None)
+    if any(node_of(part) is not None for part in (weight, bias) if part is not None):
+        # what is computed mustn't be taken for the input
+        x = tracer.as_node(x)
     return tracer.emit(op, (x, weight, bias), (*shape[:-1], *outputs), dtype=x.dtype)
 
 
@@ -39,6 +42,9 @@ def _matmul(tracer: Tracer, _: Any, first: Tensor, second: Tensor, *__: Any) -> 
     rows = a[-2:-1] if len(a) > 1 else ()
     columns = b[-1:] if len(b) > 1 else ()
     shape = (*_broadcast(a[:-2], b[:-2]), *rows, *columns)
+    if len(a) < len(b):
+        # weights that add dimensions are none of a linear layer
+        second = tracer.as_node(second)
     return tracer.emit(_product(second, contracted), (first, second), shape, dtype=first.dtype)
 
 
@@ -55,7 +61,12 @@ def _addmm(
     if first.shape[-1] != second.shape[-2] or not fits:
         raise _cant_multiply(first, second)
     op = _product(second, first.shape[-1])
-    return tracer.emit(op, (first, second, bias), shape, dtype=first.dtype)
+    if node_of(bias) is None:
+        return tracer.emit(op, (first, second, bias), shape, dtype=first.dtype)
+    tracer.expect_twice()
+    product = tracer.emit(op, (first, second), shape, dtype=first.dtype)
+    add = Elementwise("add")
+    return tracer.emit(add, (product, bias), shape, like=product, view_of=product)
 
 
 def _strict(rank: int) -> Callable[..., Any]:
@@ -90,16 +101,29 @@ def _broadcast(first: Shape, second: Shape) -> Shape:
 
 
 def _attention(
-    tracer: Tracer, _: Any, query: Tensor, key: Tensor, value: Tensor, *__: Any, **___: Any
+    tracer: Tracer,
+    _: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    *__: Any,
+    **kwargs: Any,
 ) -> Tensor:
     # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v])
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         shapes = [list(tensor.shape) for tensor in (query, key, value)]
         raise ShapeError(f"query, key and value don't fit: {shapes}")
-    shape = (*query.shape[:-1], value.shape[-1])
-    scores = prod(query.shape[:-1]) * key.shape[-2]
-    op = Attention(scores * (query.shape[-1] + value.shape[-1]))
-    return tracer.emit(op, (query, key, value), shape, like=query)
+    # heads of queries may share those of keys and values
+    batches = [query] if kwargs.get("enable_gqa") else [query, key, value]
+    batch: Shape = ()
+    for each in batches:
+        batch = _broadcast(batch, tuple(each.shape[:-2]))
+    rows, columns = query.shape[-2], key.shape[-2]
+    op = Attention(prod(batch) * rows * columns * (query.shape[-1] + value.shape[-1]))
+    query, key, value = map(tracer.as_node, (query, key, value))
+    shape = (*batch, rows, value.shape[-1])
+    return tracer.emit(op, (query, key, value, mask), shape, like=query)
 
 
 def _rnn_layer(  # one layer of an LSTM, one direction
@@ -109,7 +133,7 @@ def _rnn_layer(  # one layer of an LSTM, one direction
     gates, features = weight.shape
     hidden = gates // 4
     steps = prod(x.shape[:-1])
-    op = Attention(steps * gates * (features + hidden), "lstm")
+    op = Recurrence(steps * gates * (features + hidden))
     return tracer.run_on_twins(func, (x, weight, *args), kwargs, op)
 
 

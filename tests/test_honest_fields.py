@@ -1,0 +1,248 @@
+"""No field is called exact that isn't: odd models against the gradients of their own outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  the field's own name for it
+from torch import Tensor, nn
+
+import convcost
+from convcost.report import GLOBAL, Value
+
+
+class Does(nn.Module):
+    """Calls a function with ``parts`` before the input."""
+
+    def __init__(self, function: Callable[..., Any], *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self._function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self._function(*self.parts, x)
+
+
+class Case(NamedTuple):
+    """A model, its input's shape, the input's and output's dims with positions, and the status."""
+
+    model: nn.Module
+    shape: tuple[int, ...]
+    status: str = "exact"
+    dims: tuple[int, ...] = (2, 3)
+    out_dims: tuple[int, ...] | None = None
+
+
+LINE, IMAGE = (1, 3, 24), (1, 3, 16, 16)
+
+
+def conv(channels: int = 3, out: int = 8, size: int = 3) -> nn.Module:
+    return nn.Conv2d(channels, out, size, padding=size // 2)
+
+
+def conv1(channels: int = 3, out: int = 8, size: int = 3) -> nn.Module:
+    return nn.Conv1d(channels, out, size, padding=size // 2)
+
+
+def over_positions(first: nn.Module, recurrent: nn.Module, x: Tensor) -> Tensor:
+    return recurrent(first(x).transpose(1, 2))[0].transpose(1, 2)  # type: ignore[no-any-return]
+
+
+def frame_by_frame(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    return torch.stack([second(y[:, :, t]) for t in range(y.shape[2])], 2)
+
+
+def weights_of_the_input(layer: nn.Module, x: Tensor) -> Tensor:
+    return F.conv2d(x, layer(x.mean((2, 3))).view(4, 3, 3, 3), padding=1)
+
+
+def matrix_of_the_input(first: nn.Module, layer: nn.Module, x: Tensor) -> Tensor:
+    weight = layer(x.mean((0, 2, 3))).view(8, 8)
+    return F.linear(first(x).permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
+
+
+def scores(first: nn.Module, x: Tensor) -> Tensor:
+    tokens = first(x).transpose(1, 2)
+    return torch.baddbmm(torch.zeros(1, 24, 24), tokens, tokens.transpose(1, 2))
+
+
+def added_mean(first: nn.Module, x: Tensor) -> Tensor:
+    tokens = first(x)[0].t()
+    return torch.addmm(tokens.mean(0, keepdim=True), tokens, torch.ones(8, 8)).t()[None]
+
+
+def neighbours(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    tokens = first(x).transpose(1, 2)
+    y = tokens.clone()
+    y[:, 1:] += tokens[:, :-1]
+    y[:, :-1] += tokens[:, 1:]
+    return second(y).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+def later(first: nn.Module, x: Tensor) -> Tensor:
+    tokens = first(x).transpose(1, 2)
+    y = torch.zeros_like(tokens)
+    y[:, 3:] = tokens[:, :-3]
+    return y.transpose(1, 2)
+
+
+def without_the_first(first: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    return y - y[..., :1]  # type: ignore[no-any-return]
+
+
+def gated(first: nn.Module, gate: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    return y * gate(y).sigmoid()  # type: ignore[no-any-return]
+
+
+def between_channels(first: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    tokens = y.flatten(2)[:, None]
+    return F.scaled_dot_product_attention(tokens, tokens, tokens).view_as(y)
+
+
+def masked(first: nn.Module, x: Tensor) -> Tensor:
+    tokens = first(x).transpose(1, 2)
+    constant = torch.ones(1, 24, 8)
+    mask = tokens.mean(2)[:, None].expand(1, 24, 24)
+    return F.scaled_dot_product_attention(constant, constant, constant, mask).transpose(1, 2)
+
+
+def one_of_a_window(first: nn.Module, x: Tensor) -> Tensor:
+    batch, channels, height, width = x.shape
+    windows = x.view(batch, channels, height // 2, 2, width // 2, 2)
+    return first(windows[:, :, :, 0, :, 0])  # type: ignore[no-any-return]
+
+
+def within_windows(first: nn.Module, x: Tensor) -> Tensor:
+    windows = x.view(1, 3, 2, 8, 2, 8).permute(0, 2, 4, 1, 3, 5).reshape(4, 3, 8, 8)
+    y = first(windows).view(1, 2, 2, 8, 8, 8).permute(0, 3, 1, 4, 2, 5)
+    return y.reshape(1, 8, 16, 16)
+
+
+def glued(first: nn.Module, x: Tensor) -> Tensor:
+    return F.glu(first(x))
+
+
+CASES = {
+    "an LSTM": Case(
+        Does(over_positions, conv1(), nn.LSTM(8, 8, batch_first=True)), LINE, "upper_bound", (2,)
+    ),
+    "an LSTM both ways": Case(
+        Does(over_positions, conv1(), nn.LSTM(8, 8, batch_first=True, bidirectional=True)),
+        LINE,
+        "upper_bound",
+        (2,),
+    ),
+    "a GRU": Case(
+        Does(over_positions, conv1(), nn.GRU(8, 8, batch_first=True)), LINE, "upper_bound", (2,)
+    ),
+    "an RNN": Case(
+        Does(over_positions, conv1(), nn.RNN(8, 8, batch_first=True)), LINE, "upper_bound", (2,)
+    ),
+    "frame by frame": Case(
+        Does(frame_by_frame, nn.Conv3d(3, 8, 3, padding=1), conv(8, 4)),
+        (1, 3, 8, 12, 12),
+        "upper_bound",
+        (2, 3, 4),
+    ),
+    "weights of the input": Case(Does(weights_of_the_input, nn.Linear(3, 108)), IMAGE),
+    "a matrix of the input": Case(Does(matrix_of_the_input, conv(), nn.Linear(3, 64)), IMAGE),
+    "scores and a constant": Case(Does(scores, conv1()), LINE, "exact", (2,), (1,)),
+    "a mean that is added": Case(Does(added_mean, conv1()), LINE, "exact", (2,)),
+    "neighbours": Case(
+        Does(neighbours, conv1(3, 8, 1), nn.Linear(8, 8)), LINE, "upper_bound", (2,)
+    ),
+    "later": Case(Does(later, conv1(3, 8, 1)), LINE, "upper_bound", (2,)),
+    "without the first": Case(Does(without_the_first, conv1()), LINE, "upper_bound", (2,)),
+    "gated by all": Case(Does(gated, conv(), nn.Conv2d(8, 8, 16, groups=8)), IMAGE, "upper_bound"),
+    "gated by a mean": Case(Does(gated, conv(), nn.AvgPool2d(16, 1)), IMAGE, "upper_bound"),
+    "gated by the usual mean": Case(Does(gated, conv(), nn.AdaptiveAvgPool2d(1)), IMAGE),
+    "between channels": Case(Does(between_channels, conv()), IMAGE),
+    "one of a window": Case(Does(one_of_a_window, conv(3, 8, 1)), IMAGE, "upper_bound"),
+    "within windows": Case(Does(within_windows, conv()), IMAGE, "upper_bound"),
+    "channels last": Case(
+        Does(lambda c, x: c(x.permute(0, 3, 1, 2)), conv()), (1, 16, 18, 3), "exact", (1, 2), (2, 3)
+    ),
+    "tokens": Case(
+        Does(lambda c, x: c(x.transpose(1, 2)), conv1(5)), (1, 20, 5), "exact", (1,), (2,)
+    ),
+    "glu along positions": Case(Does(glued, conv1()), LINE, "upper_bound", (2,)),
+}
+
+
+def reached(case: Case) -> list[tuple[int, int]]:
+    """Per axis the first input position that the output in the middle depends on, and the span."""
+    x = torch.rand(case.shape, dtype=torch.float64, requires_grad=True)
+    torch.set_default_dtype(torch.float64)
+    try:
+        y = case.model.double().eval()(x)
+        middle: list[Any] = [slice(None)] * y.dim()
+        for dim in case.out_dims or case.dims:
+            middle[dim] = y.shape[dim] // 2
+        (gradient,) = torch.autograd.grad(y[tuple(middle)].sum(), x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        case.model.float()
+    others = [set(range(x.dim())) - {dim} for dim in case.dims]
+    found = [gradient.abs().amax(tuple(other)).nonzero()[:, 0].tolist() for other in others]
+    return [(along[0], along[-1] - along[0] + 1) for along in found]
+
+
+def covers(told: object, case: Case, spans: list[tuple[int, int]], *, exact: bool) -> bool:
+    """Whether the told field is the found one, or where it isn't exact at least as wide."""
+    fields = [told] * len(spans) if told == GLOBAL else told
+    assert isinstance(fields, list | tuple)
+    if len(fields) != len(spans):
+        return False
+    pairs = zip(fields, case.dims, spans, strict=True)
+    whole = [(case.shape[d] if f == GLOBAL else f, span) for f, d, (_, span) in pairs]
+    return all(f == span if exact else f >= span for f, span in whole)
+
+
+def field(case: Case) -> Value:
+    return convcost.profile(case.model, input=case.shape, measure=False).totals["receptive_field"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_called_exact_is(name: str) -> None:
+    torch.manual_seed(0)
+    case = CASES[name]
+    found = field(case)
+    assert (found.status, found.value) == (case.status, found.value)
+    assert covers(found.value, case, reached(case), exact=found.status == "exact")
+
+
+def test_weights_that_add_a_dimension_are_multiplied_with() -> None:
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3)
+            self.weight = nn.Parameter(torch.rand(4, 8, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = self.conv(x).flatten(2)[0].t()
+            return (tokens @ self.weight).permute(1, 0, 2)  # type: ignore[no-any-return]
+
+    report = convcost.profile(Heads(), input=(1, 3, 8, 8), measure=False)
+    assert report.rows[-1].output_shape == (4, 36, 6)
+    assert report.totals["multiplications"].value == 27 * 8 * 36 + 4 * 36 * 8 * 6
+
+
+def test_attention_of_learned_queries_has_the_batch_of_the_keys() -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query = nn.Parameter(torch.rand(1, 5, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.scaled_dot_product_attention(self.query, x, x)
+
+    report = convcost.profile(Pooled(), input=(2, 36, 8), measure=False)
+    assert report.rows[-1].output_shape == (2, 5, 8)
+    assert report.totals["multiplications"].value == 2 * 5 * 36 * (8 + 8)
