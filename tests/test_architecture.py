@@ -38,6 +38,7 @@ TORCH_FILES = {
         "traced",
         "recorder",
         "at_once",
+        "contents",
         "torch_layers",
         "user_code",
         "find_model",

@@ -122,11 +122,32 @@ def one_of_a_window(first: nn.Module, x: Tensor) -> Tensor:
 def within_windows(first: nn.Module, x: Tensor) -> Tensor:
     windows = x.view(1, 3, 2, 8, 2, 8).permute(0, 2, 4, 1, 3, 5).reshape(4, 3, 8, 8)
     y = first(windows).view(1, 2, 2, 8, 8, 8).permute(0, 3, 1, 4, 2, 5)
-    return y.reshape(1, 8, 16, 16)
+    return y.reshape(1, 8, 16, 16)  # type: ignore[no-any-return]
 
 
 def glued(first: nn.Module, x: Tensor) -> Tensor:
     return F.glu(first(x))
+
+
+def shown_before_a_write(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    left, right = y[:, :4], y[:, 4:]
+    y.add_(second(y.clone()))
+    return torch.cat([left * 2, right], 1)
+
+
+def one_half_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    left, right = y[:, :4], y[:, 4:]
+    left.add_(second(left.clone()))
+    return right * 2  # type: ignore[no-any-return]
+
+
+def both_halves_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    left, right = y[:, :4], y[:, 2:]
+    left.add_(second(left.clone()))
+    return right * 2  # type: ignore[no-any-return]
 
 
 CASES = {
@@ -172,6 +193,9 @@ CASES = {
     "tokens": Case(
         Does(lambda c, x: c(x.transpose(1, 2)), conv1(5)), (1, 20, 5), "exact", (1,), (2,)
     ),
+    "shown before a write": Case(Does(shown_before_a_write, conv(), conv(8, 8, 5)), IMAGE),
+    "one half written": Case(Does(one_half_written, conv(), conv(4, 4, 5)), IMAGE),
+    "a part of both written": Case(Does(both_halves_written, conv(), conv(4, 4, 5)), IMAGE),
     "glu along positions": Case(Does(glued, conv1()), LINE, "upper_bound", (2,)),
 }
 

@@ -60,7 +60,7 @@ def at_once(layer: OneOp, rule: Callable[..., Any]) -> Callable[..., Any]:
                 result = tracer.called(path, rule, tracer, func, x, **_arguments(layer, attributes))
             _remember(tracer, key, x, result)
             return result
-        if found is None or (found.twin is None and x.base is not None):
+        if found is None or (found.twin is None and (x.base is not None or x.views)):
             return tracer.called(path, _forward(module), x)
         return tracer.again(found.node, found.twin, x, made, path)
 

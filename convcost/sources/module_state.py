@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from operator import is_
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from convcost.sources.contents import Contents
 from convcost.sources.torch_layers import ATTRIBUTES
 
-_CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
-_PLAIN = frozenset({bool, int, float, str, tuple, type(None)})
-_DEPTH = 4
 _HOLDERS = ("_parameters", "_buffers", "_modules")
+_HOOKS = (
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+)
 _OWN = frozenset(nn.Module().__dict__)
 
 
@@ -31,47 +34,38 @@ class ModuleState:
         self.parameters: dict[int, tuple[str, Tensor]] = {}
         self.buffers: dict[int, Tensor] = {}
         self._modules: list[tuple[str, nn.Module, dict[str, Any]]] = []
-        self._contents: list[tuple[Any, Any]] = []
-        self._loose: list[Tensor] = []
+        self._scripts: list[tuple[torch.jit.ScriptModule, bool]] = []
+        self._contents = Contents()
         seen: set[int] = set()
         pending = [("", root)]
         while pending:
             path, module = pending.pop()
             if id(module) not in seen:
                 seen.add(id(module))
-                self._add(path, module, module.__dict__)
-                pending += _children(path, module.__dict__["_modules"])
+                self._add(path, module)
+                pending += _children(path, module._modules)  # noqa: SLF001  a script has no other
 
-    def _add(self, path: str, module: nn.Module, attributes: dict[str, Any]) -> None:
-        self._modules.append((path, module, attributes))
-        if len(attributes) != len(_OWN) + ATTRIBUTES.get(type(module), 0):
-            self._keep_attributes(attributes)
+    def _add(self, path: str, module: nn.Module) -> None:
+        attributes = module.__dict__
+        if isinstance(module, torch.jit.ScriptModule):
+            # what it holds is torch's own, and no code of the user's reaches it
+            self._scripts.append((module, module.training))
+        else:
+            self._modules.append((path, module, attributes))
+            if len(attributes) != len(_OWN) + ATTRIBUTES.get(type(module), 0):
+                for key in attributes.keys() - _OWN:
+                    self._contents.keep(attributes[key])
+        if any(map(attributes.get, _HOOKS)):
+            for name in _HOOKS:
+                self._contents.keep(attributes[name], depth=0)
         prefix = f"{path}." if path else ""
         # named_parameters and its brothers are too slow
-        for key, parameter in attributes["_parameters"].items():
+        for key, parameter in module._parameters.items():  # noqa: SLF001
             if parameter is not None and id(parameter) not in self.parameters:
                 self.parameters[id(parameter)] = (prefix + key, parameter)
-        for buffer in attributes["_buffers"].values():
+        for buffer in module._buffers.values():  # noqa: SLF001
             if buffer is not None:
                 self.buffers[id(buffer)] = buffer
-
-    def _keep_attributes(self, attributes: dict[str, Any]) -> None:
-        for key in attributes.keys() - _OWN:
-            if isinstance(attributes[key], Tensor):
-                self._loose.append(attributes[key])
-            elif type(attributes[key]) not in _PLAIN:
-                self._keep_contents(attributes[key], _DEPTH)
-
-    def _keep_contents(self, value: Any, depth: int) -> None:
-        """What a container holds, and the containers and plain objects in it, as far down."""
-        if type(value) not in _CONTAINERS:
-            if not depth or not _is_plain_object(value):
-                return
-            value = vars(value)
-        self._contents.append((value, value.copy() if value else None))
-        if depth:
-            for item in list(value.values()) if isinstance(value, dict) else list(value):
-                self._keep_contents(item, depth - 1)
 
     def tensors(self) -> Iterator[Tensor]:
         """Every parameter and buffer."""
@@ -84,8 +78,7 @@ class ModuleState:
         An attribute of the module costs less than a hook, and a class needn't be patched.
         """
         for path, module, _ in self._modules:
-            if not isinstance(module, torch.jit.ScriptModule):
-                module.__dict__["forward"] = wrap(path, module)
+            module.__dict__["forward"] = wrap(path, module)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -93,17 +86,20 @@ class ModuleState:
 
         Inside, each module works on a copy of its attributes, so that its own are never touched.
         """
+        flags = [(tensor, tensor.requires_grad) for _, tensor in self.parameters.values()]
         try:
             for _, module, attributes in self._modules:
                 object.__setattr__(module, "__dict__", _copied(attributes))
+            for script, _ in self._scripts:
+                script.training = False
             yield
         finally:
-            self._put_back()
+            self._put_back(flags)
 
     @contextmanager
     def kept_with_data(self) -> Iterator[None]:
         """The same for a pass that computes: all tensors keep their values too."""
-        every = (*self.tensors(), *self._loose)
+        every = (*self.tensors(), *self._contents.tensors)
         values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in every]
         with self.kept():
             try:
@@ -114,16 +110,17 @@ class ModuleState:
                         data.copy_(value)
                     tensor.data = data
 
-    def _put_back(self) -> None:
+    def _put_back(self, flags: list[tuple[Tensor, bool]]) -> None:
         for _, module, attributes in self._modules:
             # what runs in its place knows the module: a circle, which only the collector would find
             module.__dict__.pop("forward", None)
             object.__setattr__(module, "__dict__", attributes)
-        for container, before in self._contents:
-            if before is None:
-                container.clear()
-            elif len(container) != len(before) or not _same_items(container, before):
-                _refill(container, before)
+        for script, training in self._scripts:
+            script.training = training
+        for tensor, flag in flags:
+            if tensor.requires_grad is not flag:
+                tensor.requires_grad_(flag)
+        self._contents.put_back()
 
 
 def _children(path: str, modules: Mapping[str, nn.Module | None]) -> list[tuple[str, nn.Module]]:
@@ -142,34 +139,9 @@ def _is_expanded(tensor: Tensor) -> bool:
 
 
 def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
-    """A module's attributes in eval mode, with holders of its own; a script's are torch's."""
+    """A module's attributes in eval mode, with holders of its own."""
     copy = attributes.copy()
     copy["training"] = False
     for key in _HOLDERS:
-        holder = copy[key]
-        if type(holder) in _CONTAINERS:
-            copy[key] = holder.copy()
+        copy[key] = copy[key].copy()
     return copy
-
-
-def _is_plain_object(value: Any) -> bool:
-    """Whether a value is an instance of a class of the user's, with attributes of its own."""
-    if isinstance(value, nn.Module | Tensor | type) or callable(value):
-        return False
-    return hasattr(value, "__dict__") and not type(value).__module__.startswith("torch")
-
-
-def _same_items(now: Any, before: Any) -> bool:
-    if isinstance(now, dict):
-        return list(now) == list(before) and all(map(is_, now.values(), before.values()))
-    if isinstance(now, set):
-        return bool(now == before)
-    return all(map(is_, now, before))
-
-
-def _refill(container: Any, before: Any) -> None:
-    container.clear()
-    if isinstance(container, dict | set):
-        container.update(before)
-    else:
-        container.extend(before)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from convcost.graph import Node, Parameter
-from convcost.ops import Elementwise, Input, Op, Rearrange, Reshape, Shape
+from convcost.ops import Elementwise, Input, Op, Rearrange, Reshape, Select, Shape, Slice
 from convcost.sources.traced import META, Traced, node_of, share_storage
 
 
@@ -77,12 +77,10 @@ class Recorder:
         twin = torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device=META)
         return self._wrap(twin, len(self.nodes) - 1)
 
-    def _wrap(self, twin: Tensor, node: int, base: Traced | None = None) -> Traced:
+    def _wrap(self, twin: Tensor, node: int) -> Traced:
         traced: Traced = Tensor._make_subclass(Traced, twin)  # noqa: SLF001  cheaper than as_subclass
         traced.twin = twin
         traced.node = node
-        if base is not None:
-            traced.base = base
         if self._elsewhere:
             traced.real_device = self._device
         return traced
@@ -168,7 +166,11 @@ class Recorder:
         if twin is None:
             twin = self._new_twin(shape, like, dtype)
         index = self._record(op, tensors, shape, twin.dtype.itemsize, view_of)
-        return self._wrap(twin, index, view_of if type(view_of) is Traced else None)
+        made = self._wrap(twin, index)
+        if type(view_of) is Traced:
+            made.base, made.shows = view_of, op
+            view_of.views = (*view_of.views, ref(made))
+        return made
 
     def _emit_real(
         self, op: Op, tensors: Iterable[Tensor | None], view_of: Tensor | None
@@ -201,17 +203,18 @@ class Recorder:
             if tensor is not None:
                 tensor.__dict__.pop("node", None)
 
-    def _record(
+    def _record(  # noqa: PLR0913  a node has as many sides
         self,
         op: Op,
         tensors: Iterable[Tensor | None],
         shape: Shape,
         itemsize: int,
         view_of: Tensor | None,
+        place: tuple[str, int] | None = None,
     ) -> int:
         inputs, parameters = self._sources(tensors)
         shares = None if view_of is None else node_of(view_of)
-        path, call = self._stack[-1]
+        path, call = place or self._stack[-1]
         name = f"{path}.{op.kind}" if path else op.kind
         self.nodes.append(Node(name, op, inputs, shape, parameters, itemsize, shares, path, call))
         return len(self.nodes) - 1
@@ -270,7 +273,7 @@ class Recorder:
         shape = self.shape(target)
         if type(target) is Traced:
             target.node = self._record(op, tensors, shape, target.twin.dtype.itemsize, target)
-            if target.base is not None:
+            if target.base is not None or target.views:
                 self._write_through(target)
             return target
         new = self.emit(op, tensors, shape, like=target, view_of=target)
@@ -292,7 +295,8 @@ class Recorder:
                 self.shadows[id(other)] = made
 
     def _write_through(self, view: Traced) -> None:
-        """What was written into a view is in its base as well."""
+        """What was written into a view is in its base as well, and in what else shows that."""
+        self._show_again(view, None)
         base, itemsize = view.base, view.twin.dtype.itemsize
         while base is not None:
             if view.twin is base.twin:
@@ -301,7 +305,22 @@ class Recorder:
             else:
                 op = _written(view, base)
                 base.node = self._record(op, (base, view), self.shape(base), itemsize, base)
+            self._show_again(base, view)
             view, base = base, base.base
+
+    def _show_again(self, base: Traced, written: Traced | None) -> None:
+        """The views of ``base`` that show more than the one that was ``written`` to."""
+        for held in base.views:
+            view = held()
+            if view is None or view is written or (written is not None and _apart(view, written)):
+                continue
+            place = self.nodes[view.node].module
+            view.node = base.node
+            if view.twin is not base.twin:
+                itemsize = view.twin.dtype.itemsize
+                shape = tuple(view.twin.shape)
+                view.node = self._record(view.shows, (base,), shape, itemsize, base, (place, 0))
+            self._show_again(view, None)
 
     def as_node(self, x: Tensor) -> Tensor:
         """A parameter or constant that is used as an input is: a node, so that it has a shape."""
@@ -311,6 +330,21 @@ class Recorder:
             return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
         self._results = iter((x.detach(), *self._results))
         return self.emit(Elementwise("constant"), (x,), tuple(x.shape))
+
+
+def _apart(one: Traced, other: Traced) -> bool:
+    """Whether two views of one base show no scalar that the other shows."""
+    first, second = one.shows, other.shows
+    if not isinstance(first, Slice | Select) or not isinstance(second, Slice | Select):
+        return False
+    return first.dim == second.dim and _shown(one, first).isdisjoint(_shown(other, second))
+
+
+def _shown(view: Traced, op: Slice | Select) -> set[int]:
+    """The positions of the base along the op's dimension."""
+    if isinstance(op, Select):
+        return {op.position}
+    return set(range(op.start, op.start + view.twin.shape[op.dim] * op.step, op.step))
 
 
 def _written(view: Tensor, base: Tensor) -> Op:

@@ -15,9 +15,14 @@ from convcost.graph import Graph, Node, Parameter
 from convcost.ops import Unused
 from convcost.sources.aten import RULES
 from convcost.sources.module_state import ModuleState
-from convcost.sources.traced import node_of, tensors_in
+from convcost.sources.traced import Traced, disarm_escaped, node_of, tensors_in
 from convcost.sources.tracer import NeedsDataError, Tracer
 from convcost.uncollected import uncollected
+
+_ESCAPED = (
+    "forward keeps tensors in a cache outside the model; those of this pass have no data, and the "
+    "model can't run again before that cache is cleared"
+)
 
 
 class Trace(NamedTuple):
@@ -45,6 +50,15 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
         ForwardError: the model's own code raised an error.
         NeedsDataError: the pass needs data, and the module has none (it is on the meta device).
     """
+    # each stand-in holds its class
+    alive = sys.getrefcount(Traced)
+    found = _trace(module, args, kwargs, name)
+    if sys.getrefcount(Traced) > alive and disarm_escaped():
+        return found._replace(notices=(*found.notices, _ESCAPED))
+    return found
+
+
+def _trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> Trace:
     with uncollected(), _plain_paths(), torch.inference_mode():
         state = ModuleState(module)
         try:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
+
+from convcost.ops import Op
 
 META = torch.device("meta")
 
 
 class Traced(Tensor):
-    """A tensor without data: ``twin`` has its shape and strides, ``node`` says what made it."""
+    """A tensor without data: ``twin`` has its shape and strides, ``node`` says what made it.
+
+    A view has a ``base``, and what it ``shows`` of it; the base knows its ``views``.
+    """
 
     # torch's own way to leave a subclass alone
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # noqa: SLF001
     twin: Tensor
     node: int
     base: Traced | None = None
+    shows: Op
+    views: Sequence[ref[Traced]] = ()
     real_device = torch.device("cpu")
 
     @property
@@ -32,6 +41,25 @@ class Traced(Tensor):
     @property
     def is_cpu(self) -> bool:  # type: ignore[override]
         return self.real_device.type == "cpu"
+
+
+class Escaped(Traced):
+    """A stand-in that outlived its pass, in a cache of the user's: any use of it is an error."""
+
+    @classmethod
+    def __torch_function__(cls, *_: Any, **__: Any) -> Any:
+        raise RuntimeError(
+            "a cache outside the model holds a tensor of a pass of convcost's, which has no data: "
+            "clear that cache first"
+        )
+
+
+def disarm_escaped() -> int:
+    """Makes all stand-ins that are still alive ``Escaped``; how many there are."""
+    found = [thing for thing in gc.get_objects() if type(thing) is Traced]
+    for tensor in found:
+        tensor.__class__ = Escaped
+    return len(found)
 
 
 def node_of(tensor: Tensor) -> int | None:

@@ -1,0 +1,145 @@
+"""A pass leaves the user's model as it was, whatever its forward writes to."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import convcost
+
+
+class Remembers(nn.Module):
+    """Calls ``write`` with itself and a feature map; ``kept`` is what a user keeps."""
+
+    def __init__(self, kept: Any, write: Callable[[Any, Tensor], object]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.kept = kept
+        self._write = write
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        self._write(self, y)
+        return y  # type: ignore[no-any-return]
+
+
+class Table(dict[Any, Any]):
+    pass
+
+
+class Slotted:
+    __slots__ = ("seen",)
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+
+class Holds:
+    def __init__(self) -> None:
+        self.mean = torch.zeros(4)
+
+
+def store(model: Any, y: Tensor) -> None:
+    model.kept[y.shape] = torch.zeros_like(y)
+
+
+CONTAINERS: dict[str, tuple[Any, Callable[[Any, Tensor], object]]] = {
+    "dict": ({}, store),
+    "defaultdict": (defaultdict(list), store),
+    "a class of dict": (Table(a=1), store),
+    "OrderedDict": (OrderedDict(a=1), store),
+    "Counter": (Counter("aab"), lambda model, y: model.kept.update([tuple(y.shape)])),
+    "list": ([1], lambda model, y: model.kept.append(y)),
+    "list in a tuple": (([],), lambda model, y: model.kept[0].append(y)),
+    "set": ({1}, lambda model, y: model.kept.add(y.shape)),
+    "nested": ({"a": [{}]}, lambda model, y: model.kept["a"][0].update(b=y)),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_what_forward_keeps_in_a_container_is_gone(name: str) -> None:
+    kept, write = CONTAINERS[name]
+    before, kind = repr(kept), type(kept)
+    model = Remembers(kept, write).eval()
+    convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert (repr(model.kept), type(model.kept)) == (before, kind)
+    assert model.kept is kept
+
+
+def test_what_an_object_with_slots_holds_is_as_it_was() -> None:
+    model = Remembers(Slotted(), lambda model, y: model.kept.seen.append(y)).eval()
+    convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert model.kept.seen == []
+
+
+@pytest.mark.parametrize("kept", [Holds(), [torch.zeros(4)], {"a": (torch.zeros(4),)}])
+def test_tensors_in_containers_keep_their_values_in_a_pass_on_data(kept: Any) -> None:
+    held = (
+        kept.mean
+        if isinstance(kept, Holds)
+        else kept[0]
+        if isinstance(kept, list)
+        else kept["a"][0]
+    )
+
+    def write(_: Any, y: Tensor) -> None:
+        held.add_(y.mean((0, 2, 3)))
+        assert y.sum().item() == y.sum().item()
+
+    convcost.profile(Remembers(kept, write).eval(), input=torch.ones(1, 3, 8, 8), measure=False)
+    assert not held.any()
+
+
+def test_a_hook_that_takes_itself_off_is_there_again() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3)).eval()
+    handle: Any = model[0].register_forward_hook(lambda *_: handle.remove())
+    convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert len(model[0]._forward_hooks) == 1
+    handle.remove()
+    assert not model[0]._forward_hooks
+
+
+def test_parameters_ask_for_gradients_as_before() -> None:
+    model = Remembers(None, lambda model, _: model.conv.weight.requires_grad_(False)).eval()  # noqa: FBT003
+    convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert model.conv.weight.requires_grad
+
+
+def test_a_cache_outside_the_model_gives_an_error_and_no_garbage() -> None:
+    cache: dict[Any, Tensor] = {}
+
+    def write(_: Any, y: Tensor) -> None:
+        y.add_(cache.setdefault("mask", torch.zeros_like(y)))
+
+    model = Remembers(None, write).eval()
+    report = convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert len(report.notices) == 1
+    assert report.notices[0].startswith("forward keeps tensors in a cache outside the model; ")
+    with torch.no_grad(), pytest.raises(RuntimeError, match="clear that cache first"):
+        model(torch.zeros(1, 3, 8, 8))
+    with pytest.raises(convcost.ConvcostError, match="clear that cache first"):
+        convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    cache.clear()
+    assert convcost.profile(model, input=(1, 3, 8, 8), measure=False).totals == report.totals
+
+
+def test_a_traced_layer_within_a_model_runs() -> None:
+    layer = torch.jit.trace(nn.Conv2d(3, 8, 3).eval(), torch.rand(1, 3, 8, 8))  # type: ignore[no-untyped-call]
+    model = nn.Sequential(layer, nn.ReLU()).eval()
+    totals = convcost.profile(model, input=(1, 3, 8, 8), measure=False).totals
+    assert totals["parameters"].value == 3 * 8 * 9 + 8
+    assert totals["multiplications"].value == 36 * 3 * 8 * 9
+
+
+def test_a_script_runs_in_eval_mode_and_goes_on_in_training() -> None:
+    layers = (nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3))
+    script = torch.jit.script(nn.Sequential(*layers))
+    found = convcost.profile(script, input=(1, 3, 16, 16), measure=False).totals
+    assert found["receptive_field"].value == (5, 5)
+    assert script.training
+    assert all(module.training for module in script.modules())
