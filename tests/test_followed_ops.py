@@ -209,6 +209,27 @@ class TestMemory:
         assert op(report, "reshape").values["activation_bytes"].value == copied
         assert op(report, "reshape").values["bytes_moved"].value == 2 * copied
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda x: F.pad(x, (1, 1, 1, 1)),
+            lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect"),
+            lambda x: F.pixel_shuffle(x, 2),
+            lambda x: F.pixel_unshuffle(x, 2),
+        ],
+    )
+    def test_channels_stay_last_as_torch_leaves_them(
+        self, change: Callable[[Tensor], Tensor]
+    ) -> None:
+        def forward(conv: nn.Module, x: Tensor) -> Tensor:
+            return change(conv(x)).permute(0, 2, 3, 1).contiguous()
+
+        conv = nn.Conv2d(4, 8, 1).to(memory_format=torch.channels_last)
+        x = torch.zeros(1, 4, 8, 8).to(memory_format=torch.channels_last)
+        last = change(conv(x)).is_contiguous(memory_format=torch.channels_last)
+        report = convcost.profile(Does(forward, conv), input=x, measure=False, expand=True)
+        assert ("copy" not in [row.op for row in report.rows]) == last
+
     def test_a_parameter_that_is_repeated_is_copied(self) -> None:
         class Token(nn.Module):
             def __init__(self) -> None:

@@ -169,7 +169,8 @@ class Recorder:
         made = self._wrap(twin, index)
         if type(view_of) is Traced:
             made.base, made.shows = view_of, op
-            view_of.views = (*view_of.views, ref(made))
+            view_of.views = view_of.views or []
+            view_of.views.append(ref(made))
         return made
 
     def _emit_real(
@@ -310,9 +311,10 @@ class Recorder:
 
     def _show_again(self, base: Traced, written: Traced | None) -> None:
         """The views of ``base`` that show more than the one that was ``written`` to."""
-        for held in base.views:
-            view = held()
-            if view is None or view is written or (written is not None and _apart(view, written)):
+        alive = [view for held in base.views or () if (view := held()) is not None]
+        base.views = [ref(view) for view in alive]
+        for view in alive:
+            if view is written or (written is not None and _apart(view, written)):
                 continue
             place = self.nodes[view.node].module
             view.node = base.node

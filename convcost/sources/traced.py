@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from weakref import ref
 
@@ -27,7 +27,7 @@ class Traced(Tensor):
     node: int
     base: Traced | None = None
     shows: Op
-    views: Sequence[ref[Traced]] = ()
+    views: list[ref[Traced]] | None = None
     real_device = torch.device("cpu")
 
     @property

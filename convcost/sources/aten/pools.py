@@ -106,7 +106,7 @@ def _pad(
     if op.mode != "constant" or kept < 0:
         _batched(op.output_shape, x, len(sides))
     sizes = (n + sum(side) for n, side in zip(x.shape[kept:], sides, strict=True))
-    return tracer.emit(op, (x,), (*x.shape[:kept], *sizes), dtype=x.dtype)
+    return tracer.emit(op, (x,), (*x.shape[:kept], *sizes), like=x)
 
 
 def _pixel_shuffle(tracer: Tracer, _: Any, x: Tensor, factor: int) -> Tensor:
@@ -115,7 +115,7 @@ def _pixel_shuffle(tracer: Tracer, _: Any, x: Tensor, factor: int) -> Tensor:
     if channels % factor**2:
         raise ShapeError(f"needs a multiple of {factor**2} channels, found {channels}")
     shape = (*batch, channels // factor**2, height * factor, width * factor)
-    return tracer.emit(PixelShuffle(factor, upscale=True), (x,), shape, dtype=x.dtype)
+    return tracer.emit(PixelShuffle(factor, upscale=True), (x,), shape, like=x)
 
 
 def _pixel_unshuffle(tracer: Tracer, _: Any, x: Tensor, factor: int) -> Tensor:
@@ -125,7 +125,7 @@ def _pixel_unshuffle(tracer: Tracer, _: Any, x: Tensor, factor: int) -> Tensor:
         raise ShapeError(f"needs multiples of {factor}, found {height}×{width}")
     shape = (*batch, channels * factor**2, height // factor, width // factor)
     op = PixelShuffle(factor, upscale=False, kind="pixel_unshuffle")
-    return tracer.emit(op, (x,), shape, dtype=x.dtype)
+    return tracer.emit(op, (x,), shape, like=x)
 
 
 def _im2col(
