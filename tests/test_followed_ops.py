@@ -224,7 +224,7 @@ class TestMemory:
         def forward(conv: nn.Module, x: Tensor) -> Tensor:
             return change(conv(x)).permute(0, 2, 3, 1).contiguous()
 
-        conv = nn.Conv2d(4, 8, 1).to(memory_format=torch.channels_last)
+        conv = nn.Conv2d(4, 8, 1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = torch.zeros(1, 4, 8, 8).to(memory_format=torch.channels_last)
         last = change(conv(x)).is_contiguous(memory_format=torch.channels_last)
         report = convcost.profile(Does(forward, conv), input=x, measure=False, expand=True)

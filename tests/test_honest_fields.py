@@ -129,6 +129,18 @@ def glued(first: nn.Module, x: Tensor) -> Tensor:
     return F.glu(first(x))
 
 
+def interleaved(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    return torch.stack([first(x[..., ::2]), second(x[..., 1::2])], -1).flatten(2)
+
+
+def one_of_two(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    return torch.stack([first(x), second(x)], 1)[:, 0]
+
+
+def sum_of_two(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    return torch.stack([first(x), second(x)], 1).sum(1)
+
+
 def shown_before_a_write(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
     y = first(x)
     left, right = y[:, :4], y[:, 4:]
@@ -193,6 +205,11 @@ CASES = {
     "tokens": Case(
         Does(lambda c, x: c(x.transpose(1, 2)), conv1(5)), (1, 20, 5), "exact", (1,), (2,)
     ),
+    "interleaved": Case(
+        Does(interleaved, conv1(3, 8, 1), conv1(3, 8, 1)), LINE, "upper_bound", (2,)
+    ),
+    "one of two": Case(Does(one_of_two, conv(), conv(3, 8, 7)), IMAGE, "upper_bound"),
+    "the sum of two": Case(Does(sum_of_two, conv(), conv(3, 8, 7)), IMAGE),
     "shown before a write": Case(Does(shown_before_a_write, conv(), conv(8, 8, 5)), IMAGE),
     "one half written": Case(Does(one_half_written, conv(), conv(4, 4, 5)), IMAGE),
     "a part of both written": Case(Does(both_halves_written, conv(), conv(4, 4, 5)), IMAGE),
@@ -270,3 +287,9 @@ def test_attention_of_learned_queries_has_the_batch_of_the_keys() -> None:
     report = convcost.profile(Pooled(), input=(2, 36, 8), measure=False)
     assert report.rows[-1].output_shape == (2, 5, 8)
     assert report.totals["multiplications"].value == 2 * 5 * 36 * (8 + 8)
+
+
+def test_what_is_repeated_has_a_step_of_its_own() -> None:
+    model = Does(lambda c, x: c(x).repeat_interleave(2, 2).repeat_interleave(2, 3), conv())
+    totals = convcost.profile(model, input=IMAGE, measure=False).totals
+    assert totals["effective_stride"].value == (0.5, 0.5)

@@ -6,7 +6,7 @@ from operator import is_
 from typing import NamedTuple
 
 from convcost.analyses.receptive_field.axis import AxisField, aligned
-from convcost.analyses.receptive_field.field import Box, Field
+from convcost.analyses.receptive_field.field import Box, Field, is_repeated
 from convcost.analyses.receptive_field.positions import (
     Positions,
     UnknownFieldError,
@@ -43,6 +43,9 @@ def describe(field: Field | str) -> dict[str, Value]:
     """The values of one field; a text is the reason why it isn't known."""
     if isinstance(field, str):
         return dict.fromkeys(KEYS, unavailable(field))
+    for i, dim in enumerate(field.dims):
+        if is_repeated(dim):
+            field = field.alone(i)
     if not field.boxes:
         return dict.fromkeys(KEYS, unavailable("it doesn't depend on the input's positions"))
     try:

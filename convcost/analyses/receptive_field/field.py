@@ -66,7 +66,8 @@ class Field(NamedTuple):
     @property
     def has_positions(self) -> bool:
         """Whether some dimension holds positions and no channels, with a step between them."""
-        axes = {p.axis for dim in self.dims for p in dim if all(q.axis >= 0 for q in dim)}
+        placed = [dim for dim in self.dims if _is_multiplied(dim) or all(p.axis >= 0 for p in dim)]
+        axes = {axis for dim in placed for axis in axes_of(dim)}
         return any(box[axis].jump or axis in self.bounds for box in self.boxes for axis in axes)
 
     def map_axes(self, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Field:
@@ -111,9 +112,9 @@ class Field(NamedTuple):
         parts = self.dims[dim]
         if not parts or (len(parts) == 1 and parts[0].regular):
             return self
-        first, *others = parts
-        if len(others) == 1 and others[0].axis == NO_AXIS and first.regular and first.axis >= 0:
-            wide = self.map_axes({first.axis: partial(repeat, times=others[0].size)})
+        first, *_ = parts
+        if is_repeated(parts):
+            wide = self.map_axes({first.axis: partial(repeat, times=parts[1].size)})
             return wide.at(dim, (Part(first.axis),))
         return self.lose(axes_of(parts), "positions are folded together").at(dim, ())
 
@@ -130,6 +131,19 @@ class Field(NamedTuple):
 def alone_axis(dim: Dim) -> int | None:
     """The one axis that a dimension follows, or None."""
     return dim[0].axis if len(dim) == 1 and dim[0].regular and dim[0].axis >= 0 else None
+
+
+def is_repeated(dim: Dim) -> bool:
+    """Whether each position of one axis lies there several times in a row."""
+    return _is_multiplied(dim) and dim[1].regular
+
+
+def _is_multiplied(dim: Dim) -> bool:
+    """The same, or several that don't see alike in the place of each position."""
+    if len(dim) != 2:
+        return False
+    first, second = dim
+    return first.regular and first.axis >= 0 and second.axis == second.window_of == NO_AXIS
 
 
 def axes_of(dim: Dim) -> list[int]:

@@ -140,6 +140,8 @@ def count_products(products: Sequence[Sequence[Positions]]) -> int:
         for positions in products[0]:
             size *= count(positions)
         return size
+    if len(products[0]) == 1:
+        return count(union(product[0] for product in products))
     parts = _atoms([product[0] for product in products])
     return sum(
         part.bit_count() * count_products([products[i][1:] for i in members])

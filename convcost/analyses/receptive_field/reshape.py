@@ -26,6 +26,8 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
             field, placed = _split(field, parts, sizes)
         for dim in placed:
             field, tidy = _reversed(field, dim)
+            if not all(part.regular for part in tidy if part.axis == NO_AXIS):
+                field = field.bound(axes_of(tidy), "what doesn't see alike is laid side by side")
             dims.append(tidy)
     return field._replace(dims=tuple(dims))
 

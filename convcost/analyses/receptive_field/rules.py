@@ -18,6 +18,7 @@ from convcost.analyses.receptive_field.axis import (
     window,
 )
 from convcost.analyses.receptive_field.field import (
+    NO_AXIS,
     Dim,
     Field,
     Part,
@@ -149,13 +150,16 @@ def _spatially(field: Field, changes: Sequence[Change | None]) -> Field:
         if axis is not None:
             followed[axis] = change
         else:
-            field = _within_windows(field, dim)
+            field = _a_part_of(field, dim)
     return field.map_axes(followed) if followed else field
 
 
-def _within_windows(field: Field, dim: int) -> Field:
-    """``field`` where not all of the windows along a dimension is read: they are told as one."""
+def _a_part_of(field: Field, dim: int) -> Field:
+    """``field`` where not all is read of what lies along a dimension and is told as one."""
     windows = [part.window_of for part in field.dims[dim] if part.window_of >= 0]
+    if any(part.axis == NO_AXIS and not part.regular for part in field.dims[dim]):
+        axes = range(len(field.boxes[0]))
+        return field.bound(axes, "one of several is taken that don't see alike")
     return field.bound(windows, "a window's positions are one")
 
 
@@ -220,7 +224,7 @@ def _slice(op: Slice, fields: Fields, shapes: Shapes) -> Field:
     if shapes[0] == shapes[-1]:
         return field
     if not axes_of(field.dims[op.dim]):
-        return _within_windows(field, op.dim)
+        return _a_part_of(field, op.dim)
     axis = alone_axis(field.dims[op.dim])
     if axis is None:
         axes = axes_of(field.dims[op.dim])
@@ -230,7 +234,7 @@ def _slice(op: Slice, fields: Fields, shapes: Shapes) -> Field:
 
 
 def _select(op: Select, fields: Fields, _: Shapes) -> Field:
-    field = _within_windows(fields[0], op.dim)
+    field = _a_part_of(fields[0], op.dim)
     axes = axes_of(field.dims[op.dim])
     axis = alone_axis(field.dims[op.dim])
     if axis is None:
@@ -318,7 +322,9 @@ def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
 
 def _stack(op: Stack, fields: Fields, shapes: Shapes) -> Field:
     joined = _union(fields, len(shapes[0]))
-    laid = joined._replace(dims=(*joined.dims[: op.dim], (), *joined.dims[op.dim :]))
+    uneven = any(field.boxes != fields[0].boxes for field in fields)
+    dim = (Part(NO_AXIS, len(fields), regular=False),) if uneven else ()
+    laid = joined._replace(dims=(*joined.dims[: op.dim], dim, *joined.dims[op.dim :]))
     return _side_by_side(laid, fields, op.dim)
 
 
