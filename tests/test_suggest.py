@@ -352,6 +352,32 @@ def test_suggest_works_on_models(tmp_path: Path) -> None:
     assert "1 of 2" in made.out
 
 
+TWO = """version: 1
+input: [16, 32, 32]
+layers:
+  - {name: conv1a, conv: {out_channels: 32, kernel_size: 3, padding: 1}}
+  - {name: conv1b, conv: {out_channels: 32, kernel_size: 3, padding: 1}}
+  - {name: conv1c, conv: {out_channels: 32, kernel_size: 3, padding: 1}}
+  - {max_pool: {kernel_size: 2}}
+  - {name: conv2a, conv: {out_channels: 64, kernel_size: 3, padding: 1}}
+  - {name: conv2b, conv: {out_channels: 64, kernel_size: 3, padding: 1}}
+"""
+
+
+def test_what_is_kept_stays_in_the_designs_of_a_spec(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(TWO, encoding="utf-8")
+    options = ("--max-multiplications", "14M", "--keep", "conv1b", "--no-measure", "-f", "json")
+    ran = convcost("suggest", "two.yaml", *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    _, values = (row["values"] for row in json.loads(ran.out)["rows"])
+    assert values["rewritten"]["value"] == 4
+    kept = 9 * 32 * 32 * 32**2
+    first = (9 * 16 + 16 * 32 + 9 * 32 + 32 * 32) * 32**2
+    second = (9 * 32 + 32 * 64 + 9 * 64 + 64 * 64) * 16**2
+    assert values["multiplications"]["value"] == first + kept + second
+    assert "{name: conv1b, conv:" in values["spec"]["value"]
+
+
 def test_a_bound_that_cannot_be_met_names_the_nearest(tmp_path: Path) -> None:
     spec_file = str(CONFIGS / "primer.yaml")
     ran = convcost("suggest", spec_file, "--max-parameters", "100", "--no-measure", folder=tmp_path)

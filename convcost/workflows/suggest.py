@@ -107,7 +107,7 @@ def _rows(
     designs = [design for design in designs if design.text != str(STANDARD)]
     if source.loaded is None:
         graphs = {str(STANDARD): source.graph}
-        graphs |= {design.text: spec_design(design) for design in designs}
+        graphs |= {d.text: spec_design(d, request.only, request.keep) for d in designs}
         rows, outcome = compare_graphs(graphs, request.settings, notify, measure=request.measure)
     else:
         rows, outcome = _model_rows(request, source, designs, notify)

@@ -112,7 +112,11 @@ def with_making(
             values["command"] = exact(_command(request, design))
         elif design is next(iter(designs.values())) and any(_paper_bounds(request)):
             values["command"] = exact(_search_command(request))
-        text = spec_text(spec_design(design)) if source.loaded is None else None
+        text = (
+            spec_text(spec_design(design, request.only, request.keep))
+            if source.loaded is None
+            else None
+        )
         if text is not None:
             values["spec"] = exact(text)
     return row._replace(values=values)
@@ -145,14 +149,14 @@ def _command(request: SuggestRequest, design: Candidate) -> str:
     return shlex.join(words)
 
 
-def spec_design(design: Candidate) -> Graph:
-    """The graph of a spec's design."""
+def spec_design(design: Candidate, only: tuple[str, ...] = (), keep: tuple[str, ...] = ()) -> Graph:
+    """The graph of a spec's design; ``only`` and ``keep`` are those of the search."""
     graph, mixed = design.base.graph, design.mixed
     if design.base.last is not None:
         # its base has that last step taken already
         mixed = Mixed(steps_of(mixed)[:-1])
     steps = [s for s in steps_of(mixed) if s.variant != STANDARD]
-    return rewrite_mixed(graph, Mixed(tuple(steps)))
+    return rewrite_mixed(graph, Mixed(tuple(steps)), only, keep)
 
 
 def _undominated(rows: tuple[Row, ...]) -> tuple[tuple[Row, ...], list[str]]:
