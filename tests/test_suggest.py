@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from itertools import combinations_with_replacement, product
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from convcost.analyses import analyse
 from convcost.analyses.receptive_field import find_network_field
+from convcost.errors import ConvcostError
 from convcost.graph import Graph, GraphBuilder
 from convcost.ops import Conv, Elementwise, Norm, Pool
 from convcost.render import designs
@@ -266,6 +268,30 @@ def test_a_mix_is_its_steps_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "only", "keep", "rewritten"),
+    [
+        ("separable@first|second", (), ("second",), {"first"}),
+        ("separable@first|second", ("second", "third"), (), {"second"}),
+        # what one step has rewritten is still there by its name for the next
+        ("separable@first+atrous@third", ("first", "third"), (), {"first", "third"}),
+        ("separable@first+atrous", ("first",), ("third",), {"first"}),
+    ],
+)
+def test_only_and_keep_hold_for_each_step_of_a_mix(
+    text: str, only: tuple[str, ...], keep: tuple[str, ...], rewritten: set[str]
+) -> None:
+    graph = spec("gridding")
+    made = rewrite_mixed(graph, parse_mixed(text), only, keep)
+    after = {node.name: node.op for node in made.nodes}
+    assert {n.name for n in graph.nodes if after.get(n.name) != n.op} == rewritten
+
+
+def test_a_glob_of_keep_must_match_beside_a_steps_names() -> None:
+    with pytest.raises(ConvcostError, match="no convolution matches 'fourth'"):
+        rewrite_mixed(spec("gridding"), parse_mixed("separable@first"), keep=("fourth",))
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("separable@", "expected names of layers after @"),
@@ -376,6 +402,42 @@ def test_what_is_kept_stays_in_the_designs_of_a_spec(tmp_path: Path) -> None:
     second = (9 * 32 + 32 * 64 + 9 * 64 + 64 * 64) * 16**2
     assert values["multiplications"]["value"] == first + kept + second
     assert "{name: conv1b, conv:" in values["spec"]["value"]
+
+
+MODEL = """from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1a = nn.Conv2d(16, 32, 3, padding=1)
+        self.conv1b = nn.Conv2d(32, 32, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.conv2a = nn.Conv2d(32, 64, 3, padding=1)
+        self.conv2b = nn.Conv2d(64, 64, 3, padding=1)
+        self.conv2c = nn.Conv2d(64, 64, 3, padding=1)
+    def forward(self, x):
+        x = self.pool(self.conv1b(self.conv1a(x)))
+        return self.conv2c(self.conv2b(self.conv2a(x)))
+model = Net()
+example_inputs = (1, 16, 32, 32)
+"""
+
+
+def test_a_stage_of_a_design_leaves_what_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "three.py").write_text(MODEL, encoding="utf-8")
+    options = ("--max-multiplications", "40M", "--keep", "conv2b", "--no-measure", "-f", "json")
+    ran = convcost("suggest", "three.py", *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    rows = {row["variant"]: row["values"] for row in json.loads(ran.out)["rows"]}
+    values = rows["separable@conv2*"]
+    assert values["rewritten"]["value"] == 2
+    first, kept = (9 * 16 * 32 + 9 * 32 * 32) * 32**2, 9 * 64 * 64 * 16**2
+    second = (9 * 32 + 32 * 64 + 9 * 64 + 64 * 64) * 16**2
+    assert values["multiplications"]["value"] == first + kept + second
+    _, *words = shlex.split(values["command"]["value"].partition(" --output")[0])
+    made = convcost(*words, "-f", "json", folder=tmp_path)
+    assert made.code == 0, made.err
+    again = json.loads(made.out)["rows"][1]["values"]
+    assert again["multiplications"] == values["multiplications"]
 
 
 def test_a_bound_that_cannot_be_met_names_the_nearest(tmp_path: Path) -> None:

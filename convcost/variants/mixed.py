@@ -4,13 +4,13 @@ Its text is that of its steps, in the order in which they are applied, with glob
 convolutions: ``separable@layer3.*|layer4.*+dense:output_stride=8``.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.variants import VARIANTS, Variant, parse_variant
-from convcost.variants.rewrite import eligible, rewrite
+from convcost.variants.rewrite import Choice, chosen_of, rewrite
 
 
 class Step(NamedTuple):
@@ -60,16 +60,25 @@ def steps_of(variant: Variant | Mixed) -> tuple[Step, ...]:
     return variant.steps if isinstance(variant, Mixed) else (Step(variant),)
 
 
+def choices(variant: Variant | Mixed, choice: Choice) -> Iterator[tuple[Variant, Choice]]:
+    """What is done one after the other, each with the layers that it may rewrite.
+
+    ``only`` and ``keep`` hold for all steps: the names of one choose among what they leave.
+    """
+    for place, step in enumerate(steps_of(variant)):
+        yield step.variant, choice._replace(names=step.names, later=place > 0)
+
+
 def rewrite_mixed(
     graph: Graph, variant: Variant | Mixed, only: tuple[str, ...] = (), keep: tuple[str, ...] = ()
 ) -> Graph:
-    """The graph of a spec as ``variant``; ``only`` and ``keep`` are for steps without names.
+    """The graph of a spec as ``variant``; ``only`` and ``keep`` hold for all of its steps.
 
     Raises:
         ConvcostError: a glob matches nothing, or a step doesn't fit.
     """
-    for step in steps_of(variant):
-        if step.variant.name == "dense":
+    for step, chosen in choices(variant, Choice(only, keep)):
+        if step.name == "dense":
             from convcost.variants.dense_graph import dense_graph  # noqa: PLC0415  only here
 
             if only or keep:
@@ -77,8 +86,7 @@ def rewrite_mixed(
                     "dense changes everything after a stride: --only and --keep have no meaning "
                     "for it"
                 )
-            graph = dense_graph(graph, **step.variant.options)  # type: ignore[arg-type]  # its own
+            graph = dense_graph(graph, **step.options)  # type: ignore[arg-type]  # its own
         else:
-            names = eligible(graph, step.names or only, () if step.names else keep)
-            graph = rewrite(graph, step.variant, names)
+            graph = rewrite(graph, step, chosen_of(graph, chosen))
     return graph

@@ -75,7 +75,7 @@ def rewrite_convolutions(
     left = {path: why for path, conv in all_of_them.items() if (why := _why_left(conv))}
     modules = {path: conv for path, conv in all_of_them.items() if path not in left}
     convs = {path: _conv_op(conv) for path, conv in modules.items()}
-    chosen = () if variant.name == "standard" else choose(convs, choice.only, choice.keep)
+    chosen = () if variant.name == "standard" else choose(convs, choice)
     memo = starting_memo(model, share=share)
     errors: dict[str, float] = {}
     for path, conv in convs.items():

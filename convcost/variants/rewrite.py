@@ -16,11 +16,17 @@ MAX_NAMES = 12
 
 
 class Choice(NamedTuple):
-    """Which layers of a model are rewritten, by globs over their paths, and with what weights."""
+    """Which layers are rewritten, by globs over their names or paths, and with what weights.
+
+    ``names`` are those of one step of a mix. For a ``later`` step a layer that ``only`` or ``keep``
+    names may have become another.
+    """
 
     only: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     init: Literal["fresh", "svd"] = "fresh"
+    names: tuple[str, ...] = ()
+    later: bool = False
 
 
 def convolutions(graph: Graph) -> list[str]:
@@ -30,21 +36,24 @@ def convolutions(graph: Graph) -> list[str]:
 
 def eligible(graph: Graph, only: Sequence[str], keep: Sequence[str]) -> frozenset[str]:
     """The names of the convolutions of a graph that a variant rewrites; see ``choose``."""
-    return choose(
-        {node.name: node.op for node in graph.nodes if isinstance(node.op, Conv)}, only, keep
-    )
+    return chosen_of(graph, Choice(tuple(only), tuple(keep)))
 
 
-def choose(convs: Mapping[str, Conv], only: Sequence[str], keep: Sequence[str]) -> frozenset[str]:
+def chosen_of(graph: Graph, choice: Choice) -> frozenset[str]:
+    """The names of the convolutions of a graph that a step rewrites; see ``choose``."""
+    convs = {node.name: node.op for node in graph.nodes if isinstance(node.op, Conv)}
+    return choose(convs, choice)
+
+
+def choose(convs: Mapping[str, Conv], choice: Choice) -> frozenset[str]:
     """The names of the convolutions that a variant rewrites.
 
-    1×1 and depthwise ones can't be rewritten; a stem is left out where others remain. ``only``
-    and ``keep`` are globs over names.
+    1×1 and depthwise ones can't be rewritten; a stem is left out where others remain.
 
     Raises:
         ConvcostError: a glob matches no convolution.
     """
-    for glob in (*only, *keep):
+    for glob in choice.names if choice.later else (*choice.only, *choice.keep, *choice.names):
         if not any(fnmatchcase(name, glob) for name in convs):
             names = list(convs)
             some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
@@ -52,7 +61,7 @@ def choose(convs: Mapping[str, Conv], only: Sequence[str], keep: Sequence[str]) 
                 f"no convolution matches {show_value(glob)}", f"convolutions here: {some or 'none'}"
             )
     chosen = {name: conv for name, conv in convs.items() if _is_rewritable(conv)}
-    chosen = {name: conv for name, conv in chosen.items() if _is_wanted(name, only, keep)}
+    chosen = {name: conv for name, conv in chosen.items() if _is_wanted(name, choice)}
     inner = {name for name, conv in chosen.items() if conv.in_channels > STEM_CHANNELS}
     return frozenset(inner or chosen)
 
@@ -61,9 +70,13 @@ def _is_rewritable(conv: Conv) -> bool:
     return not conv.is_pointwise and not conv.is_depthwise
 
 
-def _is_wanted(name: str, only: Sequence[str], keep: Sequence[str]) -> bool:
-    wanted = not only or any(fnmatchcase(name, glob) for glob in only)
-    return wanted and not any(fnmatchcase(name, glob) for glob in keep)
+def _is_wanted(name: str, choice: Choice) -> bool:
+    wanted = all(_matches(name, globs) for globs in (choice.only, choice.names) if globs)
+    return wanted and not _matches(name, choice.keep)
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 def rewrite(graph: Graph, variant: Variant, names: Collection[str]) -> Graph:

@@ -13,7 +13,7 @@ from convcost.ops import Conv, Pool
 from convcost.report import Row, Value, exact, number, unavailable
 from convcost.variants import STANDARD, Variant
 from convcost.variants.dense import last_feature_map
-from convcost.variants.mixed import Mixed, steps_of
+from convcost.variants.mixed import Mixed, choices
 from convcost.variants.rewrite import Choice
 
 if TYPE_CHECKING:
@@ -71,9 +71,8 @@ def rewritten_graph(
         ConvcostError: the model can't be rewritten so, or doesn't run when it is.
     """
     parts: list[Rewritten] = []
-    for step in steps_of(variant):
-        chosen = choice if not step.names else Choice(step.names, (), choice.init)
-        parts.append(rewrite_model(loaded.module, graph, step.variant, chosen, share=share))
+    for step, chosen in choices(variant, choice):
+        parts.append(rewrite_model(loaded.module, graph, step, chosen, share=share))
         loaded = loaded._replace(module=parts[-1].module)
         graph = _trace_again(loaded, parts[-1], variant)
     return parts[0] if len(parts) == 1 else _together(parts), graph

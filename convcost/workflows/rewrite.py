@@ -12,7 +12,7 @@ from convcost.measure.settings import Settings
 from convcost.ops import Shape
 from convcost.report import Finding, Report, Row
 from convcost.variants import MODEL_VARIANTS, Variant
-from convcost.variants.mixed import Mixed, parse_mixed, steps_of
+from convcost.variants.mixed import Mixed, choices, parse_mixed
 from convcost.variants.rewrite import Choice
 from convcost.workflows.alternatives import (
     Alternative,
@@ -139,11 +139,10 @@ def rewrite_given(
     except ValueError as error:
         raise ConvcostError(str(error)) from None
     made = unwrap(model)
-    for step in steps_of(parsed):
+    for step, chosen in choices(parsed, choice):
         graph = None
-        if step.variant.name == "dense":
+        if step.name == "dense":
             loaded = from_module(made, input)
             _, graph, _ = traced(loaded, loaded.name, None)
-        chosen = choice if not step.names else Choice(step.names, (), choice.init)
-        made = rewrite_model(made, graph, step.variant, chosen).module
+        made = rewrite_model(made, graph, step, chosen).module
     return made
