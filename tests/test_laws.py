@@ -30,6 +30,7 @@ from convcost.report import Report, Value
 from convcost.sources.saved import report_adapter
 from convcost.sources.spec import load_spec
 from convcost.variants import Variant, parse_variant
+from convcost.variants.dense_graph import dense_graph
 from convcost.variants.rewrite import rewrite
 
 pytestmark = pytest.mark.filterwarnings(
@@ -94,6 +95,24 @@ def test_a_pool_in_ceil_mode_takes_what_torch_takes(
                 pool.output_shape((1, 1, size))
         else:
             assert pool.output_shape((1, 1, size)) == executed
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_a_denser_average_pool_gives_what_it_gave(axes: int) -> None:
+    builder = GraphBuilder("pools")
+    last = builder.add_input((2, 3, *(13, 16, 14)[:axes]))
+    for name, padding in (("a", 0), ("b", 1), ("c", 0)):
+        pool = Pool("avg_pool", (2,) * axes, (2,) * axes, ((padding, padding),) * axes, (1,) * axes)
+        last = builder.add(name, pool, last)
+    graph = builder.build()
+    dense = dense_graph(graph, output_stride=1)
+    assert {node.op.dilation for node in dense.nodes if isinstance(node.op, Pool)} == {
+        (rate,) * axes for rate in (1, 2, 4)
+    }
+    sample = torch.randn(graph.nodes[0].shape)
+    every, old = build_module(dense)(sample), build_module(graph)(sample)
+    assert tuple(every.shape) == dense.nodes[-1].shape
+    torch.testing.assert_close(every[(..., *[slice(None, None, 8)] * axes)], old)
 
 
 @given(strategies.stacks())

@@ -321,6 +321,40 @@ def test_a_spec_is_made_dense_with_its_field_and_a_larger_map() -> None:
     assert after.stride == 8
 
 
+AVERAGES = """version: 1
+name: averages
+input: [8, 64, 64]
+layers:
+  - {conv: {out_channels: 16, kernel_size: 3, padding: 1, stride: 2}}
+  - {conv: {out_channels: 32, kernel_size: 3, padding: 1, stride: 2}}
+  - {conv: {out_channels: 32, kernel_size: 3, padding: 1, stride: 2}}
+  - {avg_pool: {kernel_size: 2, stride: 2}}
+  - {conv: {out_channels: 32, kernel_size: 3, padding: 1}}
+  - {name: last, avg_pool: {kernel_size: 2, stride: 2}}
+  - {conv: {out_channels: 32, kernel_size: 3, padding: 1}}
+"""
+
+
+def test_a_dense_design_with_dilated_average_pools_runs_but_is_no_spec(tmp_path: Path) -> None:
+    (tmp_path / "averages.yaml").write_text(AVERAGES, encoding="utf-8")
+    options = ("--max-multiplications", "100M", "--no-measure", "-f", "json")
+    ran = convcost("suggest", "averages.yaml", *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    designs = {row["variant"]: row["values"] for row in json.loads(ran.out)["rows"]}
+    assert "spec" in designs["separable"]
+    assert "spec" not in designs["separable+dense:output_stride=8"]
+    variant = ("--variant", "dense:output_stride=8", "--seconds", "0.2", "-f", "json")
+    ran = convcost("compare", "averages.yaml", *variant, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert found["findings"] == []
+    values = found["rows"][1]["values"]
+    again = values["fvcore_multiplications"]
+    assert again["reason"] == "fvcore counts average pools that run as convolutions"
+    # the last pool alone is dilated: 4 taps of each of its 32×8×8 outputs
+    assert again["value"] - values["multiplications"]["value"] == 4 * 32 * 8 * 8
+
+
 def test_suggest_finds_rates_without_holes(tmp_path: Path) -> None:
     spec_file = str(CONFIGS / "gridding.yaml")
     options = ("--min-receptive-field", "27", "--no-measure", "-o", "best.yaml")

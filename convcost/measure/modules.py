@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import torch
@@ -104,6 +105,8 @@ def _conv_transpose(op: ops.Conv) -> nn.Module:
 
 
 def _pool(op: ops.Pool, shape: ops.Shape) -> nn.Module:
+    if op.is_dilated_average:
+        return nn.Sequential(_Pad(_exact_pads(op, shape)), _depthwise_average(op, shape[1]))
     before = tuple(before for before, _ in op.padding)
     # torch pads both sides alike, at most half a kernel, and AvgPool3d needs a whole window without
     direct = _is_symmetric(op.padding) and all(
@@ -119,6 +122,21 @@ def _pool(op: ops.Pool, shape: ops.Shape) -> nn.Module:
     # a max pool must not see padded zeros
     fill = float("-inf") if op.kind == "max_pool" else 0.0
     return module if direct else nn.Sequential(_Pad(_exact_pads(op, shape), value=fill), module)
+
+
+def _depthwise_average(op: ops.Pool, channels: int) -> nn.Module:
+    """A convolution of equal weights, since torch can't dilate an average pool."""
+    conv = _CONVS[len(op.kernel_size) - 1](
+        channels,
+        channels,
+        op.kernel_size,  # type: ignore[arg-type]  # as long as the class has axes
+        stride=op.stride,  # type: ignore[arg-type]
+        dilation=op.dilation,  # type: ignore[arg-type]
+        groups=channels,
+        bias=False,
+    )
+    nn.init.constant_(conv.weight, 1 / prod(op.kernel_size))
+    return conv
 
 
 def _exact_pads(op: ops.Pool, shape: ops.Shape) -> ops.Padding:

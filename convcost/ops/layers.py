@@ -118,6 +118,11 @@ class Pool(NamedTuple):
         """Positions from the first tap to the last: ``dilation * (kernel_size - 1) + 1``."""
         return _spans(self.kernel_size, self.dilation)
 
+    @property
+    def is_dilated_average(self) -> bool:
+        """Whether it averages over positions that lie apart, as no pool of torch's or a spec's."""
+        return self.kind == "avg_pool" and set(self.dilation) != {1}
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         _need_spatial(shape, len(self.kernel_size))

@@ -14,7 +14,7 @@ from convcost.ops import Conv, Linear, Pad, Padding, Pool, Resize, Sizes
 def spec_text(graph: Graph) -> str | None:
     """``graph`` as a layer spec, one line a layer; None where a spec can't say it."""
     layers = [_layer(graph, index) for index in range(1, len(graph.nodes))]
-    if any(_crops(node) for node in graph.nodes):
+    if any(_is_beyond_specs(node) for node in graph.nodes):
         return None
     head: dict[str, Any] = {
         "version": 1,
@@ -38,10 +38,11 @@ def _flow(value: object) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _crops(node: Node) -> bool:
-    """Whether its padding is negative somewhere: dense layers crop, specs can't."""
+def _is_beyond_specs(node: Node) -> bool:
+    """Dense layers crop, by negative padding, and dilate average pools: specs can't say either."""
     padding: Padding = getattr(node.op, "padding", ())
-    return any(side < 0 for pads in padding for side in pads)
+    crops = any(side < 0 for pads in padding for side in pads)
+    return crops or (isinstance(node.op, Pool) and node.op.is_dilated_average)
 
 
 def _layer(graph: Graph, index: int) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from convcost.analyses import Costs
 from convcost.graph import Graph
+from convcost.ops import Pool
 from convcost.report import Finding, Row, Value, exact, number, unavailable
+from convcost.workflows.verify import POOLS_COUNTED, as_convolutions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,10 +75,15 @@ def _second_count(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -> 
         for node, values in zip(graph.nodes, cost.rows, strict=True)
         if node.name in padded
     )
-    if missed and counted + missed == number(cost.totals["multiplications"]):
-        reason = f"fvcore counts 0 for string padding, which {', '.join(padded)} ran with"
-        return Value("exact", counted, reason=reason)
-    return exact(counted)
+    averages = {n.name for n in graph.nodes if isinstance(n.op, Pool) and n.op.is_dilated_average}
+    added = as_convolutions(graph, averages)
+    if counted + missed - added != number(cost.totals["multiplications"]):
+        return exact(counted)
+    reasons = (
+        f"fvcore counts 0 for string padding, which {', '.join(padded)} ran with" if missed else "",
+        POOLS_COUNTED if added else "",
+    )
+    return Value("exact", counted, reason="; ".join(filter(None, reasons)) or None)
 
 
 def second_count_findings(rows: Iterable[Row]) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ _FAMILIES = {
     "attention": "attention",
 }
 _MULTIPLYING = tuple(dict.fromkeys(_FAMILIES.values()))
+POOLS_COUNTED = "fvcore counts average pools that run as convolutions"
 _TOOLS = {
     "fvcore_multiplications": "fvcore",
     "flop_counter_multiplications": "FlopCounterMode / 2",
@@ -53,8 +54,8 @@ def second_count(graph: Graph, costs: Costs, count: SecondCount, pools: Collecti
     counted, wanted = (sum(found[f] for f in _MULTIPLYING) for found in (count.families, ours))
     if counted == wanted:
         return exact(counted)
-    if counted - _as_convolutions(graph, pools) == wanted:
-        reason: str | None = "fvcore counts average pools that run as convolutions"
+    if counted - as_convolutions(graph, pools) == wanted:
+        reason: str | None = POOLS_COUNTED
     else:
         values = [_value(family, ours, count) for family in _MULTIPLYING]
         reasons = [
@@ -72,7 +73,7 @@ def _ours(graph: Graph, costs: Costs) -> dict[str, int]:
     return ours
 
 
-def _as_convolutions(graph: Graph, pools: Collection[str]) -> int:
+def as_convolutions(graph: Graph, pools: Collection[str]) -> int:
     """The multiplications of the pools in these modules where they run as convolutions."""
     return sum(
         prod(node.shape) * prod(node.op.kernel_size)
