@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,34 @@ def test_a_rewrite_prints_its_proof_and_writes_a_program_for_any_batch(folder: P
         assert program(torch.rand(batch, 3, 17, 32)).shape == (batch, 10)
     profiled = fine("profile", "dense.pt2", "--no-measure", "--input", "5x3x17x32", folder=folder)
     assert "5×32×10×16" in profiled
+
+
+FIXED = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+    def forward(self, x):
+        return self.conv(x).view({view})
+model = Net()
+"""
+
+
+@pytest.mark.parametrize(("view", "shape"), [("2, -1", (2, 8, 16, 16)), ("8, -1", (8, 16, 16))])
+def test_a_program_whose_batch_is_fixed_says_so(
+    view: str, shape: tuple[int, ...], folder: Path
+) -> None:
+    from torch.export import load  # noqa: PLC0415  it takes seconds
+
+    (folder / "fixed.py").write_text(FIXED.format(view=view))
+    given = ("--variant", "separable", "--input", "x".join(map(str, shape)))
+    ran = convcost("rewrite", "fixed.py", *given, "-o", "fixed.pt2", folder=folder)
+    assert ran.code == 0, ran.err
+    assert "the program's batch is fixed, since" in ran.err
+    program = load(folder / "fixed.pt2").module()
+    assert program(torch.rand(shape)).numel() == prod(shape)
 
 
 def test_each_layers_error_is_shown_where_weights_are_approximated(folder: Path) -> None:

@@ -44,8 +44,13 @@ def export_program(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, 
 
 
 def _twice(value: Any) -> Any:
-    """A batch of one as two: torch takes a size of 1 for a fixed one."""
-    return value.expand(2, *value.shape[1:]).clone() if _has_batch(value) == 1 else value
+    """A batch of one as two: torch takes a size of 1 for a fixed one.
+
+    Others are new tensors of the same data: torch.export marks those whose batch is free.
+    """
+    if _has_batch(value) == 1:
+        return value.expand(2, *value.shape[1:]).clone()
+    return value.detach() if _has_batch(value) else value
 
 
 def _has_batch(value: Any) -> int:
