@@ -199,6 +199,32 @@ def test_a_rewrite_prints_its_proof_and_writes_a_program_for_any_batch(folder: P
     assert "5×32×10×16" in profiled
 
 
+TIMED = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+        self.steps = nn.Linear(4, 8)
+    def forward(self, x, of):
+        return self.conv(x) + self.steps(of["time"])[..., None, None]
+model = Net()
+example_inputs = (torch.zeros(1, 8, 16, 16), {"time": torch.zeros(1, 4)})
+"""
+
+
+def test_a_free_batch_is_that_of_all_inputs(folder: Path) -> None:
+    from torch.export import load  # noqa: PLC0415  it takes seconds
+
+    (folder / "timed.py").write_text(TIMED)
+    fine("rewrite", "timed.py", "--variant", "separable", "-o", "timed.pt2", folder=folder)
+    program = load(folder / "timed.pt2").module()
+    for batch in (1, 4):
+        given = torch.rand(batch, 8, 16, 16), {"time": torch.rand(batch, 4)}
+        assert program(*given).shape == (batch, 8, 16, 16)
+
+
 FIXED = """
 import torch
 from torch import nn

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from convcost.errors import ConvcostError
 
@@ -30,49 +32,52 @@ def export_program(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, 
         ConvcostError: torch can't export it.
     """
     module = module.eval()
-    args, kwargs = tuple(args), dict(kwargs)
-    wide = tuple(map(_twice, args)), {key: _twice(value) for key, value in kwargs.items()}
+    inputs: Any = tuple(args), dict(kwargs)
+    batch = _batch(inputs)
     try:
-        return Program(_saved(module, *wide, free=True), ())
+        wide = tree_map_only(Tensor, partial(_wide, batch=batch), inputs)
+        return Program(_saved(module, wide, free=max(batch, 2)), ())
     except Exception as error:  # noqa: BLE001  torch.export fails in many ways, told below
         reason = _first_line(error)
     try:
-        content = _saved(module, args, kwargs, free=False)
+        content = _saved(module, inputs, free=0)
     except Exception as error:
         raise ConvcostError(f"torch can't export the model: {_first_line(error)}") from error
     return Program(content, (f"the program's batch is fixed, since {reason}",))
 
 
-def _twice(value: Any) -> Any:
+def _batch(inputs: Any) -> int:
+    """The first dimension of the input that has the most of them: others may not be batched."""
+    most = max(filter(Tensor.dim, _tensors(inputs)), key=Tensor.dim, default=())
+    return len(most)
+
+
+def _wide(value: Tensor, batch: int) -> Tensor:
     """A batch of one as two: torch takes a size of 1 for a fixed one.
 
     Others are new tensors of the same data: torch.export marks those whose batch is free.
     """
-    if _has_batch(value) == 1:
+    if batch == 1 and value.dim() and len(value) == 1:
         return value.expand(2, *value.shape[1:]).clone()
-    return value.detach() if _has_batch(value) else value
+    return value.detach()
 
 
-def _has_batch(value: Any) -> int:
-    return len(value) if isinstance(value, Tensor) and value.dim() > 2 else 0
-
-
-def _saved(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, free: bool
-) -> bytes:
+def _saved(module: nn.Module, inputs: Any, *, free: int) -> bytes:
+    """The program's file; first dimensions of the size ``free`` are free in it."""
     shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]  # torch's own
-    for tensor in _tensors(args, kwargs) if free else ():
-        shapes[tensor] = {0: torch.export.Dim.DYNAMIC}
+    for tensor in _tensors(inputs):
+        if tensor.dim() and len(tensor) == free:
+            shapes[tensor] = {0: torch.export.Dim.DYNAMIC}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        program = torch.export.export(module, args, kwargs, dynamic_shapes=shapes if free else None)
+        program = torch.export.export(module, *inputs, dynamic_shapes=shapes if free else None)
         file = io.BytesIO()
         torch.export.save(program, file)
     return file.getvalue()
 
 
-def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
-    yield from (value for value in (*args, *kwargs.values()) if _has_batch(value))
+def _tensors(inputs: Any) -> Iterator[Tensor]:
+    return (leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
 
 
 def _first_line(error: Exception) -> str:
