@@ -141,6 +141,32 @@ def test_a_varied_kernel_keeps_the_size_that_it_kept(tmp_path: Path) -> None:
     assert shapes == [[1, 8, 10, 10]] * 2
 
 
+UP = """version: 1
+input: [8, 16, 16]
+layers:
+  - {conv_transpose: {out_channels: 8, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}}
+"""
+
+
+def test_an_end_of_a_range_that_torch_refuses_is_refused_before_it_runs(tmp_path: Path) -> None:
+    (tmp_path / "up.yaml").write_text(UP, encoding="utf-8")
+    said = " ".join(
+        refused("crossover", "up.yaml", "--vary", "stride=1:3", folder=tmp_path).split()
+    )
+    assert "can't have stride=1: output_padding must be smaller than the stride or the" in said
+    assert "choose another range for --vary" in said
+
+
+def test_no_others_are_named_where_all_numbers_were_measured(tmp_path: Path) -> None:
+    (tmp_path / "grouped.yaml").write_text(GROUPED, encoding="utf-8")
+    for source, vary in ((), "batch=1:2"), (("grouped.yaml",), "out_channels=4:8"):
+        options = ("--vary", vary, "--seconds", "0.2")
+        ran = convcost("crossover", *source, *options, folder=tmp_path)
+        assert ran.code == 0, ran.err
+        assert "2 of 2 numbers measured in" in ran.err
+        assert "others" not in ran.err
+
+
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
@@ -156,6 +182,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
         (("configs/vgg16.yaml", "--layer", "x", "--vary", "size=8:30"), "is called 'x'"),
         (("configs/aspp.yaml", "--layer", "point", "--vary", "size=8:30"), "point is 1×1"),
         (("--vary", "size=8:30", "--variant", "dense"), "dense rewrites models"),
+        (("--vary", "size=8:30", "--variant", "standard"), "standard is what a variant is held"),
         (("configs/primer.yaml", "--set", "a=1", "--vary", "size=8:30"), "are for models"),
     ],
 )

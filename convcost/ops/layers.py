@@ -88,6 +88,9 @@ def _conv_size(conv: Conv, spatial: Sizes) -> Sizes:
 
 
 def _transposed_size(conv: Conv, spatial: Sizes) -> Sizes:
+    limits = zip(conv.output_padding, conv.stride, conv.dilation, strict=True)
+    if any(extra >= max(stride, dilation) for extra, stride, dilation in limits):
+        raise ShapeError("output_padding must be smaller than the stride or the dilation")
     # torch.nn.ConvTranspose2d, 'Shape': (n - 1) s - 2 p + d (k - 1) + output_padding + 1
     settings = zip(
         spatial,

@@ -48,9 +48,6 @@ def _conv(settings: ConvSettings, _: str, shape: Shape) -> ops.Conv:
 def _conv_transpose(settings: ConvTransposeSettings, kind: str, shape: Shape) -> ops.Conv:
     conv = _conv(settings, kind, shape)
     extra = _each(settings.output_padding, len(conv.stride), "output_padding")
-    limits = zip(extra, conv.stride, conv.dilation, strict=True)
-    if any(size >= max(stride, dilation) for size, stride, dilation in limits):
-        raise ShapeError("output_padding must be smaller than the stride or the dilation")
     return conv._replace(transposed=True, output_padding=extra)
 
 

@@ -108,7 +108,7 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
         },
         rows=ordered,
         totals=_totals(found),
-        notices=tuple(_notices(request, rows, spent, found)),
+        notices=tuple(_notices(request, rows, spent, found, _step(conv, request))),
         interrupted=found is None,
     )
 
@@ -178,6 +178,11 @@ def _need_fitting(conv: Conv, shape: Shape, name: str, request: CrossoverRequest
         ConvcostError: one doesn't.
     """
     key, *ends = request.vary
+    if request.variant == STANDARD:
+        raise ConvcostError(
+            "standard is what a variant is held against: there is nothing to turn",
+            "give another --variant, such as separable",
+        )
     if conv.is_pointwise or conv.is_depthwise:
         kind = "1×1" if conv.is_pointwise else "depthwise"
         raise ConvcostError(f"{name} is {kind}: there is no other form of it", "choose another")
@@ -223,12 +228,18 @@ def _graph(conv: Conv, shape: Shape, name: str, key: str, number: int) -> Graph:
 
 
 def _notices(
-    request: CrossoverRequest, rows: Mapping[int, Row], seconds: float, found: Crossover | None
+    request: CrossoverRequest,
+    rows: Mapping[int, Row],
+    seconds: float,
+    found: Crossover | None,
+    step: int,
 ) -> Iterator[str]:
     key, first, last = request.vary
-    yield (
-        f"{len(rows)} of {last - first + 1:,} numbers measured in {format_seconds(seconds)}; the "
-        "others were not tried: a second crossover between them would not be seen"
+    every = (last - first) // step + 1
+    yield f"{len(rows)} of {every:,} numbers measured in {format_seconds(seconds)}" + (
+        "; the others were not tried: a second crossover between them would not be seen"
+        if len(rows) < every
+        else ""
     )
     if found is None:
         yield "interrupted: only what was measured before is shown"
