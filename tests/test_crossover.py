@@ -167,6 +167,20 @@ def test_no_others_are_named_where_all_numbers_were_measured(tmp_path: Path) -> 
         assert "others" not in ran.err
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float64", 8), ("bfloat16", 2)])
+def test_bytes_are_those_of_the_dtype(dtype: str, size: int, tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(
+        "version: 1\ninput: [8, 10, 10]\nlayers: [{conv: {out_channels: 4, kernel_size: 3}}]\n",
+        encoding="utf-8",
+    )
+    options = ("--dtype", dtype, "--vary", "batch=1:2", "--seconds", "0.2", "-f", "json")
+    ran = convcost("crossover", "one.yaml", *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    values = json.loads(ran.out)["rows"][0]["base"]
+    # input, weights, bias and output
+    assert values["bytes_moved"]["value"] == size * (8 * 100 + 4 * 8 * 9 + 4 + 4 * 64)
+
+
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 

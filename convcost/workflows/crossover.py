@@ -70,7 +70,7 @@ def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Re
 
     def side(number: int) -> Side:
         notify(f"measuring {request.vary.key}={number} ({len(rows) + 1} so far)", None)
-        graph = _graph(conv, shape, name, request.vary.key, number)
+        graph = _graph(conv, shape, name, request, number)
         graphs = {str(STANDARD): graph, str(request.variant): _variant(graph, request)}
         for _ in range(TRIES):
             (standard, row), outcome = compare_graphs(graphs, settings, notify, measure=True)
@@ -188,7 +188,7 @@ def _need_fitting(conv: Conv, shape: Shape, name: str, request: CrossoverRequest
         raise ConvcostError(f"{name} is {kind}: there is no other form of it", "choose another")
     for number in ends:
         try:
-            _variant(_graph(conv, shape, name, key, int(number)), request)
+            _variant(_graph(conv, shape, name, request, int(number)), request)
         except (ShapeError, ConvcostError) as error:
             raise ConvcostError(
                 f"{name} can't have {key}={number}: {error}", "choose another range for --vary"
@@ -199,9 +199,9 @@ def _variant(graph: Graph, request: CrossoverRequest) -> Graph:
     return rewrite(graph, request.variant, [graph.nodes[-1].name])
 
 
-def _graph(conv: Conv, shape: Shape, name: str, key: str, number: int) -> Graph:
+def _graph(conv: Conv, shape: Shape, name: str, request: CrossoverRequest, number: int) -> Graph:
     """The layer alone, with one number changed; padding that keeps the size goes on to keep it."""
-    axes = len(conv.kernel_size)
+    key, axes = request.vary.key, len(conv.kernel_size)
     keeps = all(
         sum(pads) == span - 1
         for pads, span in zip(conv.padding, conv.effective_kernel_size, strict=True)
@@ -222,7 +222,7 @@ def _graph(conv: Conv, shape: Shape, name: str, key: str, number: int) -> Graph:
         if keeps and not conv.transposed:
             totals = [span - 1 for span in conv.effective_kernel_size]
             conv = conv._replace(padding=tuple((t // 2, t - t // 2) for t in totals))
-    builder = GraphBuilder(name)
+    builder = GraphBuilder(name, ITEMSIZES[request.settings.dtype])
     builder.add(name, conv, builder.add_input(shape))
     return builder.build()
 
