@@ -260,6 +260,26 @@ def test_each_layers_error_is_shown_where_weights_are_approximated(folder: Path)
     assert 0 < layer["values"]["weight_error"]["value"] < 1
 
 
+@pytest.mark.parametrize(
+    ("model", "first", "rewritten"),
+    [
+        ("nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3, 2))", "separable@1", (1, 2)),
+        ("nn.Sequential(nn.Conv2d(8, 8, 3, 2), nn.Conv2d(8, 8, 3))", "separable", (2, 2)),
+        ("nn.Conv2d(8, 8, 3, 2)", "separable", (1, 1)),
+    ],
+)
+def test_no_more_layers_are_rewritten_than_there_are(
+    model: str, first: str, rewritten: tuple[int, int], folder: Path
+) -> None:
+    (folder / "half.py").write_text(f"from torch import nn\nmodel = {model}\n")
+    variant = f"{first}+dense:output_stride=1"
+    arguments = ("--variant", variant, "--input", "1x8x33x33", "-f", "json")
+    report = json.loads(fine("rewrite", "half.py", *arguments, folder=folder))
+    values = report["rows"][1]["values"]
+    assert (values["rewritten"]["value"], values["convolutions"]["value"]) == rewritten
+    assert len(report["layers"]) == rewritten[0]
+
+
 FILES = {
     "pointwise.py": "from torch import nn\nmodel = nn.Sequential(nn.Conv2d(8, 8, 1))\n",
     "own.py": (

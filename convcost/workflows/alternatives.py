@@ -79,9 +79,12 @@ def rewritten_graph(
 
 
 def _together(parts: Sequence[Rewritten]) -> Rewritten:
-    """Several rewrites, one after the other, as one."""
+    """Several rewrites, one after the other, as one; a layer's parts count as the layer."""
+    layers: dict[str, None] = {}
+    for part in parts:
+        layers |= dict.fromkeys([_layer(path, tuple(layers)) for path in part.layers])
     return parts[-1]._replace(
-        layers=tuple(dict.fromkeys(path for part in parts for path in part.layers)),
+        layers=tuple(layers),
         convolutions=parts[0].convolutions,
         errors={path: error for part in parts for path, error in part.errors.items()},
         left=parts[0].left,
@@ -249,7 +252,7 @@ def changed_layers(alternative: Alternative, reference: Alternative) -> list[Row
 def _layer(module: str, paths: tuple[str, ...]) -> str:
     """The path of the layer that a module is part of, before it was rewritten."""
     parts = module.split(".")
-    prefixes = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    prefixes = (".".join(parts[:length]) for length in range(len(parts) + 1))
     known = frozenset(paths)
     return next((prefix for prefix in prefixes if prefix in known), module)
 
