@@ -27,6 +27,8 @@ from convcost.search.stages import find_stages
 from convcost.search.suggest import Bounds, Found, search
 from convcost.sources.spec import load_spec
 from convcost.sources.spec_text import spec_text
+from convcost.sources.yaml_file import parse_value
+from convcost.sources.yaml_text import flow_text
 from convcost.variants import VARIANTS, parse_variant
 from convcost.variants.mixed import parse_mixed, rewrite_mixed
 from convcost.variants.rewrite import eligible, rewrite
@@ -311,6 +313,34 @@ def test_a_graphs_text_is_read_as_the_same_graph(name: str, variant: str, tmp_pa
     file = tmp_path / "again.yaml"
     file.write_text(spec_text(graph) or "", encoding="utf-8")
     assert load_spec(str(file), 1, 4, parse_variant).graph == graph
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8"))
+    | st.sampled_from(["08", "1e3", "0o17", "0x1F", "-.INF", "null", "off", "12:30", "2020-01-01"])
+)
+
+
+@settings(deadline=None)
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text("ab"), inner)))
+def test_text_of_data_is_read_as_the_same_data(value: object) -> None:
+    assert repr(parse_value("here", flow_text(value))) == repr(value)
+
+
+@pytest.mark.parametrize("name", ["08", "1e3", "null"])
+def test_a_suggested_spec_of_any_name_is_read_again(name: str, tmp_path: Path) -> None:
+    text = "version: 1\ninput: [8, 9, 9]\nlayers: [{conv: {out_channels: 8, kernel_size: 3}}]\n"
+    (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    options = ("--max-parameters", "300", "--no-measure", "-o", "best.yaml")
+    ran = convcost("suggest", f"{name}.yaml", *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    again = convcost("compare", "best.yaml", "--no-measure", "-f", "json", folder=tmp_path)
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["rows"][0]["name"] == name
 
 
 def test_a_spec_is_made_dense_with_its_field_and_a_larger_map() -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Linear, Pad, Padding, Pool, Resize, Sizes
+from convcost.sources.yaml_text import flow_text
 
 
 def spec_text(graph: Graph) -> str | None:
@@ -22,20 +21,14 @@ def spec_text(graph: Graph) -> str | None:
         "input": list(graph.nodes[0].shape[1:]),
     }
     return (
-        "\n".join([*_lines(head), "layers:", *(f"  - {_flow(layer)}" for layer in layers)]) + "\n"
+        "\n".join([*_lines(head), "layers:", *(f"  - {flow_text(layer)}" for layer in layers)])
+        + "\n"
     )
 
 
 def _lines(head: dict[str, Any]) -> Iterator[str]:
     for key, value in head.items():
-        yield f"{key}: {_flow(value)}"
-
-
-def _flow(value: object) -> str:
-    text: str = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True
-    )
-    return text.removesuffix("...\n").strip()
+        yield f"{key}: {flow_text(value)}"
 
 
 def _is_beyond_specs(node: Node) -> bool:
