@@ -504,6 +504,25 @@ def test_a_stage_of_a_design_leaves_what_is_kept(tmp_path: Path) -> None:
     assert again["multiplications"] == values["multiplications"]
 
 
+FACTORY = """from torch import nn
+def build(tag, names, ratio):
+    assert (tag, names, ratio) == ("3", [None, "a", True], None)
+    return nn.Sequential(nn.Conv2d(8, 16, 3), nn.Conv2d(16, 16, 3))
+"""
+
+
+def test_the_command_of_a_design_keeps_the_types_of_arguments(tmp_path: Path) -> None:
+    (tmp_path / "factory.py").write_text(FACTORY, encoding="utf-8")
+    given = ("--set", "tag='3'", "--set", "names=[null, a, true]", "--set", "ratio=null")
+    options = ("--input", "1x8x16x16", "--max-parameters", "3k", "--no-measure", "-f", "json")
+    ran = convcost("suggest", "factory.py:build", *given, *options, folder=tmp_path)
+    assert ran.code == 0, ran.err
+    command = json.loads(ran.out)["rows"][1]["values"]["command"]["value"]
+    _, *words = shlex.split(command.partition(" --output")[0])
+    made = convcost(*words, folder=tmp_path)
+    assert made.code == 0, made.err
+
+
 def test_a_bound_that_cannot_be_met_names_the_nearest(tmp_path: Path) -> None:
     spec_file = str(CONFIGS / "primer.yaml")
     ran = convcost("suggest", spec_file, "--max-parameters", "100", "--no-measure", folder=tmp_path)

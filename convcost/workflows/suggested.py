@@ -16,6 +16,7 @@ from convcost.search.candidates import Candidate
 from convcost.search.front import is_dominated
 from convcost.search.suggest import Bounds, Found, Miss
 from convcost.sources.spec_text import spec_text
+from convcost.sources.yaml_text import flow_text
 from convcost.units import FORMATTERS, format_percent, format_seconds, format_several
 from convcost.variants import STANDARD
 from convcost.variants.mixed import Mixed, rewrite_mixed, steps_of
@@ -143,7 +144,7 @@ def _command(request: SuggestRequest, design: Candidate) -> str:
     for shape in request.inputs:
         words += ["--input", "x".join(map(str, shape))]
     for key, value in request.arguments.items():
-        words += ["--set", f"{key}={'null' if value is None else value}"]
+        words += ["--set", f"{key}={flow_text(value)}"]
     if is_model(request.source):
         words += ["--output", "design.pt2"]
     return shlex.join(words)
