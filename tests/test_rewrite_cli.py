@@ -307,6 +307,14 @@ FILES = {
         "model = Net()\n"
     ),
     "meta.py": ("from torch import nn\nmodel = nn.Sequential(nn.Conv2d(8, 8, 3, device='meta'))\n"),
+    "sized.py": (
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.up = nn.ConvTranspose2d(8, 8, 3, stride=2, padding=1)\n"
+        "    def forward(self, x):\n        return self.up(x, output_size=(32, 32))\n"
+        "build = Net\n"
+    ),
     "reads.py": (
         "from torch import nn\n"
         "class Net(nn.Module):\n"
@@ -348,6 +356,10 @@ REFUSALS = {
     "a forward that reads what isn't there any more": (
         ("compare", "reads.py", "--no-measure", "--variant", "separable", *INPUT),
         "the model doesn't run as separable",
+    ),
+    "a layer that is called with what its parts don't take": (
+        ("compare", "sized.py:build", "--no-measure", "--variant", "separable", *INPUT),
+        "the model doesn't run as separable: in up: sized.py:7: TypeError: ",
     ),
     "weights that hold nothing": (
         ("rewrite", "meta.py", "--variant", "separable", *INPUT),

@@ -15,7 +15,7 @@ from convcost.sources.trace import ForwardError, trace
 from convcost.sources.tracer import NeedsDataError
 from convcost.sources.user_code import user_error
 
-__all__ = ["NeedsDataError", "run_forward"]
+__all__ = ["ForwardError", "NeedsDataError", "forward_error", "run_forward"]
 
 
 def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...]]:
@@ -38,9 +38,14 @@ def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...
                 f"{source}: has lazy layers, whose shapes are not known yet",
                 "run the model once on an input before it is profiled",
             ) from error
-        told = user_error(error.cause, source, "in forward")
-        layer = f"in {error.path}: " if error.path else ""
-        hint = "; ".join(filter(None, (told.hint, "is the input right? give it with --input")))
-        raise ConvcostError(f"{source}: {layer}{told.message}", hint) from error
+        raise forward_error(error, source) from error
     except SystemExit as error:
         raise ConvcostError(f"{source}: calls sys.exit in forward") from error
+
+
+def forward_error(error: ForwardError, source: str) -> ConvcostError:
+    """What ``forward`` raised, with the layer, and the user's file and line."""
+    told = user_error(error.cause, source, "in forward")
+    layer = f"in {error.path}: " if error.path else ""
+    hint = "; ".join(filter(None, (told.hint, "is the input right? give it with --input")))
+    return ConvcostError(f"{source}: {layer}{told.message}", hint)

@@ -133,18 +133,30 @@ def _need_separable(variant: Variant) -> None:
 
 
 def _trace_again(loaded: LoadedModel, rewritten: Rewritten, variant: Variant | Mixed) -> Graph:
-    from convcost.sources.forward import NeedsDataError, run_forward  # noqa: PLC0415  torch
+    from convcost.sources.forward import (  # noqa: PLC0415  torch
+        ForwardError,
+        NeedsDataError,
+        forward_error,
+        run_forward,
+    )
 
     try:
         graph, _ = run_forward(loaded, str(variant))
     except NeedsDataError as error:
-        raise ConvcostError(f"{variant}: its forward needs data: {error}") from error
+        # the original ran without data: what its rewrite raises, it raises with data too
+        if not isinstance(error.__cause__, ForwardError):
+            raise ConvcostError(f"{variant}: its forward needs data: {error}") from error
+        raise _not_running(forward_error(error.__cause__, str(variant))) from error
     except ConvcostError as error:
-        raise ConvcostError(
-            f"the model doesn't run as {error.message}",
-            "leave the layer out with --keep, or the variant",
-        ) from error
+        raise _not_running(error) from error
     return pools_again(graph, rewritten.pools)
+
+
+def _not_running(error: ConvcostError) -> ConvcostError:
+    return ConvcostError(
+        f"the model doesn't run as {error.message}",
+        "leave the layer out with --keep, or the variant",
+    )
 
 
 def pools_again(graph: Graph, pools: frozenset[str]) -> Graph:
