@@ -145,6 +145,21 @@ def test_hooks_mode_and_gradients_go_on_with_the_new_layer() -> None:
     assert len(model[0]._forward_hooks) == 1
 
 
+@pytest.mark.parametrize(
+    ("variant", "frozen"),
+    [
+        ("separable", {"0.depthwise.weight", "0.pointwise.weight", "1.pointwise.bias"}),
+        ("atrous", {"0.weight", "1.bias"}),
+    ],
+)
+def test_weights_and_biases_are_frozen_apart(variant: str, frozen: set[str]) -> None:
+    model = nn.Sequential(conv(), conv())
+    model[0].weight.requires_grad = False
+    model[1].bias.requires_grad = False
+    made = convcost.rewrite(model, variant)
+    assert {name for name, p in made.named_parameters() if not p.requires_grad} == frozen
+
+
 def test_a_rewritten_model_trains_and_is_copied_pickled_and_loaded() -> None:
     model = nn.Sequential(conv(), nn.MaxPool2d(2), conv(stride=2), nn.AvgPool2d(2))
     for variant in ("separable:normalise=true", "atrous:rate=2", "dense:output_stride=2"):

@@ -194,6 +194,8 @@ def _replaced(
             error = _approximate(conv, parts)
         for parameter in new.parameters():
             parameter.requires_grad_(conv.weight.requires_grad)
+        if conv.bias is not None:
+            parts["pointwise"].bias.requires_grad_(conv.bias.requires_grad)
     return in_place_of(conv, new, memo), error
 
 
