@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import convcost, refused
+from cli import convcost, fine, refused
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
@@ -264,6 +264,25 @@ def test_a_report_without_numbers_to_draw_says_so(tmp_path: Path) -> None:
     assert "nothing in this report to draw" in refused(
         "render", "machine.json", "-o", "machine.svg", folder=tmp_path
     )
+
+
+def test_a_diff_without_a_change_is_a_page_and_no_picture(tmp_path: Path) -> None:
+    spec = str(ROOT / "configs" / "primer.yaml")
+    page = fine("diff", spec, spec, "--format", "html", "--output", "diff.json", folder=tmp_path)
+    assert "no layers differ" in page
+    assert "no layers differ" in fine("render", "diff.json", "--format", "html", folder=tmp_path)
+    told = refused("render", "diff.json", "--format", "svg", folder=tmp_path)
+    assert "nothing in this report to draw" in told
+
+
+def test_a_diffs_layers_are_drawn_as_no_variants() -> None:
+    values = {
+        "multiplications": Value("exact", 10),
+        "latency": Value("measured", 1e-3, 0.9e-3, 1.1e-3, 0.99, 20, 0.9e-3),
+    }
+    rows = tuple(Row(name, "standard", "conv", "", (1,), values, base=values) for name in "ab")
+    report = Report("diff", "a → b", (), {}, rows, totals=values, base_totals=values)
+    assert [picture.key for picture in charts_of(report)] == []
 
 
 def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from convcost.units import format_several
 
 def pictures(report: Report) -> Iterator[Picture]:
     """One point for each row that multiplies and was timed."""
+    if report.kind == "diff":  # its rows are only what changed: they share no reference
+        return
     rows = [row for row in report.rows if _has(row, "multiplications") and _has(row, "latency")]
     whole = report.totals if report.kind == "profile" else report.rows[0].values
     if len(rows) < 2 or not all(_is_positive(whole.get(k)) for k in ("multiplications", "latency")):
