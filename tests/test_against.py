@@ -289,6 +289,50 @@ def test_a_path_into_the_users_tree_becomes_the_bases(
     assert report(ran, 1)["limits"][1]["base"]["value"] == BEFORE
 
 
+SPEC = """\
+version: 1
+input: [3, 16, 16]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3}
+  - conv: {out_channels: WIDTH, kernel_size: 3}
+"""
+
+
+@pytest.mark.parametrize("name", ["net.yaml", "net.py:model"])
+def test_a_file_named_by_its_absolute_path_is_each_sides_own(
+    name: str, repository: Repository, temporary: Path
+) -> None:
+    source = str(repository.folder / name)
+    repository.config(source, "latency: {max_increase: 1000%}")
+    if name.endswith(".yaml"):
+        config = (repository.folder / "convcost.yaml").read_text()
+        repository.write("models/convcost.yaml", config.replace("    input: [1, 3, 16, 16]\n", ""))
+        repository.write("models/net.yaml", SPEC.replace("WIDTH", "4"))
+    repository.commit()
+    repository.model("5")
+    repository.write("models/net.yaml", SPEC.replace("WIDTH", "5"))
+    found = report(against(repository, temporary, "--seconds", "0.3"), code=1)
+    assert outcomes(found)[:2] == ["kept", "broken"]
+    assert found["limits"][1]["base"]["value"] == BEFORE
+    ran = convcost(
+        *("diff", f"HEAD:{source}", source, "--format", "json"),
+        folder=repository.folder,
+        env={"TMPDIR": str(temporary)},
+    )
+    assert report(ran)["base_totals"]["parameters"]["value"] == BEFORE
+
+
+def test_a_file_outside_the_repository_has_no_revision(
+    repository: Repository, temporary: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(MODEL.replace("WIDTH", "4"))
+    repository.commit()
+    for source in (str(tmp_path / "net.py"), "../../net.py:model"):
+        repository.config(source)
+        told = refusal(against(repository, temporary))
+        assert f"{source}: is outside the repository" in told
+
+
 @pytest.mark.parametrize("source", ["parts.net:model", "net.py"])
 def test_an_installed_package_cant_stand_in(
     source: str, repository: Repository, temporary: Path, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from convcost.errors import ConvcostError
 
 _INSTALLED = {"site-packages", "dist-packages"}
+_FILES = (".py", ".pt2", ".yaml", ".yml")
 
 
 class Tree(NamedTuple):
@@ -42,6 +44,27 @@ def _is_code_of(path: Path, root: Path) -> bool:
     """Whether a file or folder is of a tree's own code, not of an environment inside it."""
     resolved = path.resolve()
     return resolved.is_relative_to(root) and not _INSTALLED & set(resolved.parts)
+
+
+def own_source(source: str, tree: Tree) -> str:
+    """A source as this side names it: a file of the other tree becomes its counterpart here.
+
+    Raises:
+        ConvcostError: it is a file outside the repository, of which no revision has its own.
+    """
+    file = source if source.endswith(_FILES) else source.rpartition(":")[0]
+    is_file = file.endswith(_FILES)
+    if tree.other is None or not is_file or _is_code_of(Path(file), tree.root):
+        return source
+    if _is_code_of(Path(file), tree.other):
+        return _counterpart(source, tree)
+    # a link to where large files are kept is a revision's own, wherever it leads
+    if Path(os.path.abspath(file)).is_relative_to(tree.root):  # noqa: PTH100  links are kept
+        return source
+    raise ConvcostError(
+        f"{source}: is outside the repository, so a revision has none of its own",
+        "copy it into the repository, or leave the revision out",
+    )
 
 
 def check_source(module: str, source: str, tree: Tree) -> None:

@@ -16,7 +16,7 @@ from convcost.variants import STANDARD, parse_variant
 from convcost.workflows.compare import CompareRequest, compare
 from convcost.workflows.count import count_model, count_spec, is_spec
 from convcost.workflows.profile import ProfileRequest, profile
-from convcost.workflows.provenance import Tree, check_imports, check_source, put_first
+from convcost.workflows.provenance import Tree, check_imports, check_source, own_source, put_first
 
 if TYPE_CHECKING:
     from convcost.sources.model import LoadedModel
@@ -71,6 +71,7 @@ class _Worker:
 
     def count(self, source: str, inputs: _Shapes) -> dict[str, Any]:
         """The report of a source's exact costs."""
+        source = own_source(source, self._tree)
         if is_spec(source):
             return count_spec(source).to_dict()
         shapes = _tuples(inputs)
@@ -81,6 +82,7 @@ class _Worker:
         # torch, only where it is needed
         from convcost.measure.turns import seeded, turn_threads  # noqa: PLC0415
 
+        source = own_source(source, self._tree)
         self._calls.clear()
         seeded()
         self._calls[key] = (
