@@ -308,6 +308,28 @@ def test_an_increase_is_held_against_the_baseline(tmp_path: Path) -> None:
     checked(folder)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("[3, 9]", "[9, 9]", "found 3 → 9, expected at most +0 %: +200 %"),
+        ("[3, 9]", "[5, 11]", "found 3 → 5, expected at most +0 %: +67 %"),
+        ("[9, 3]", "[7, 5]", "found 3 → 5, expected at most +0 %: +67 %"),
+        ("[3, 9]", "[3, 7]", ""),
+    ],
+)
+def test_an_increase_is_that_of_the_axis_that_grew_most(
+    before: str, after: str, told: str, tmp_path: Path
+) -> None:
+    folder = written(tmp_path, "{receptive_field: {max_increase: 0%}}")
+    layer = "conv: {out_channels: 8, kernel_size: KERNEL}"
+    spec = f"version: 1\ninput: [3, 12, 12]\nlayers:\n  - {layer}\n"
+    (folder / "net.yaml").write_text(spec.replace("KERNEL", before))
+    checked(folder, "--update")
+    (folder / "net.yaml").write_text(spec.replace("KERNEL", after))
+    found = checked(folder, "--output", "check.svg", code=1 if told else 0)["findings"]
+    assert [told in finding["message"] for finding in found] == ([True] if told else [])
+
+
 def test_an_increase_below_min_delta_is_none(tmp_path: Path) -> None:
     folder = written(tmp_path, "{parameters: {max_increase: 1%, min_delta: 600}}")
     checked(folder, "--update")

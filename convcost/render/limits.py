@@ -12,9 +12,28 @@ RANKS = {"error": 0, "warn": 1}
 
 def size(value: Value, bound: str) -> float:
     """The one number that a bound is held against: the worst axis, ``global`` beyond all."""
-    parts = value.value if isinstance(value.value, tuple) else (value.value,)
-    sizes = [inf if part == GLOBAL else float(part or 0) for part in parts]
+    sizes = _sizes(value)
     return min(sizes) if bound == "min" else max(sizes)
+
+
+def _sizes(value: Value) -> list[float]:
+    parts = value.value if isinstance(value.value, tuple) else (value.value,)
+    return [inf if part == GLOBAL else float(part or 0) for part in parts]
+
+
+def before_and_after(base: Value, found: Value) -> list[tuple[float, float]]:
+    """What an increase is held against, axis by axis, the one that grew most first."""
+    befores, afters = _sizes(base), _sizes(found)
+    if len(befores) != len(afters):
+        befores, afters = [max(befores)], [max(afters)]
+    return sorted(zip(befores, afters, strict=True), key=_growth, reverse=True)
+
+
+def _growth(pair: tuple[float, float]) -> float:
+    before, after = pair
+    if after == before:
+        return 1
+    return after / before if before else inf
 
 
 def title(limit: Limit) -> str:
@@ -40,10 +59,9 @@ def found(limit: Limit) -> str:
     unit = METRICS[limit.metric].unit
     if limit.bound != "max_increase":
         return _apart(limit, unit)[-1]
-    mine = size(limit.found, limit.bound)
     if limit.base is None:
-        return _text(mine, unit)
-    before = size(limit.base, limit.bound)
+        return _text(size(limit.found, limit.bound), unit)
+    before, mine = before_and_after(limit.base, limit.found)[0]
     if inf in (mine, before):
         return f"{_text(before, unit)} → {_text(mine, unit)}"
     old, new = format_apart(unit, before, mine)
@@ -55,15 +73,14 @@ def change(limit: Limit) -> float | None:
     """Found less expected, or with ``max_increase`` the increase as a share; None: beyond all."""
     if limit.found is None:
         return None
-    mine = size(limit.found, limit.bound)
     if limit.bound != "max_increase":
-        difference = mine - limit.expected
+        difference = size(limit.found, limit.bound) - limit.expected
     elif limit.ratio is not None:
         difference = number(limit.ratio) - 1
-    elif limit.base is None or not size(limit.base, limit.bound):
+    elif limit.base is None:
         return None
     else:
-        difference = mine / size(limit.base, limit.bound) - 1
+        difference = _growth(before_and_after(limit.base, limit.found)[0]) - 1
     return difference if abs(difference) < inf else None
 
 

@@ -8,7 +8,7 @@ from math import inf
 from typing import NamedTuple
 
 from convcost.errors import ConvcostError, printable
-from convcost.render.limits import change, hint, sentence, size, title
+from convcost.render.limits import before_and_after, change, hint, sentence, size, title
 from convcost.report import Finding, Outcome, Report, Value
 from convcost.report import Limit as Judged
 from convcost.sources.check_fields import RATIOS, TIMED
@@ -157,10 +157,14 @@ def _is_within(limit: Limit, found: Value, base: Value | None, where: str) -> bo
     for value in (found, base):
         if value.status != "exact":
             raise _only_a_bound(limit.metric, value, where)
-    mine, before = size(found, limit.bound), size(base, limit.bound)
-    if before == inf or mine <= before:
+    return all(_is_small(limit, *axis) for axis in before_and_after(base, found))
+
+
+def _is_small(limit: Limit, before: float, after: float) -> bool:
+    """Whether an increase, if it is one, is within what a limit allows."""
+    if before == inf or after <= before:
         return True
-    increase = mine - before
+    increase = after - before
     return increase <= limit.min_delta or increase <= limit.expected * before * (1 + SLACK)
 
 
@@ -195,6 +199,8 @@ def _scalar(limit: Judged) -> int | float | str | None:
     if limit.found is None:
         return None
     mine = size(limit.found, limit.bound)
+    if limit.base is not None:
+        _, mine = before_and_after(limit.base, limit.found)[0]
     if mine == inf:
         return "global"
     return int(mine) if mine.is_integer() else mine

@@ -17,7 +17,7 @@ from convcost.render.charts.picture import (
     sized,
 )
 from convcost.render.check_table import heading, state
-from convcost.render.limits import expected, found, size, title
+from convcost.render.limits import before_and_after, expected, found, size, title
 from convcost.report import Limit, Report
 
 _STATES = {
@@ -51,12 +51,12 @@ def _used(limit: Limit) -> float | None:
     """What was found over the limit; None where one of them isn't a finite number above 0."""
     if limit.found is None or limit.found.value is None:
         return None
-    allowed = float(limit.expected)
+    allowed, mine = float(limit.expected), size(limit.found, limit.bound)
     if limit.bound == "max_increase":
         if limit.base is None or limit.base.value is None:
             return None
-        allowed = size(limit.base, limit.bound) * (1 + limit.expected)
-    mine = size(limit.found, limit.bound)
+        before, mine = before_and_after(limit.base, limit.found)[0]
+        allowed = before * (1 + limit.expected)
     used = mine / allowed if allowed > 0 else 0
     return used if used > 0 and isfinite(used) else None
 
