@@ -83,6 +83,21 @@ def test_the_fixture_passes_and_fails_tests(tmp_path: Path) -> None:
     assert "no limit is given" in ran.stdout
 
 
+def test_the_fixture_refuses_an_input_for_a_layer_spec(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(
+        "version: 1\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 8, kernel_size: 3}\n"
+    )
+    ran = run_pytest(
+        tmp_path,
+        "def test_kept(convcost):\n"
+        "    convcost.check('net.yaml', parameters='<= 224')\n"
+        "def test_mistake(convcost):\n"
+        "    convcost.check('net.yaml', input=(1, 3, 9, 9), parameters='<= 224')\n",
+    )
+    assert "1 failed, 1 passed" in ran.stdout
+    assert "net.yaml: a layer spec says its own input" in ran.stdout
+
+
 def test_pytest_starts_without_torch(tmp_path: Path) -> None:
     ran = run_pytest(
         tmp_path,

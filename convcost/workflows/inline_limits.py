@@ -45,6 +45,8 @@ def broken_limits(
 
 def _count(model: nn.Module | str, input: object, name: str) -> Sizes:  # noqa: A002
     if isinstance(model, str) and is_spec(model):
+        if input is not None:
+            raise ConvcostError(f"{name}: a layer spec says its own input", "leave input= out")
         return sizes_of(count_spec(model))
     return sizes_of(profile_given(model, input, ProfileRequest(name, measure=False)))
 
