@@ -350,6 +350,21 @@ def test_a_renamed_check_and_a_missing_value_are_no_pass(tmp_path: Path) -> None
     assert "has no parameters of net: stem.a" in refused("check", folder=folder)
 
 
+def test_configurations_of_one_folder_share_a_baseline(tmp_path: Path) -> None:
+    text = (written(tmp_path, RELATIVE) / "convcost.yaml").read_text()
+    (tmp_path / "a.yaml").write_text(text)
+    (tmp_path / "b.yaml").write_text(text.replace("name: net", "name: other"))
+    ran = convcost("check", "a.yaml", "--update", folder=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    ran = convcost("check", "b.yaml", "--update", folder=tmp_path)
+    assert "keeps net of other configurations: delete what none has" in ran.err
+    for name in ("a.yaml", "b.yaml"):
+        assert "2 kept" in fine("check", name, folder=tmp_path)
+    (tmp_path / "convcost-baseline.json").write_text("<<<<<<< HEAD")
+    assert convcost("check", "b.yaml", "--update", folder=tmp_path).code == 0
+    assert "has no net" in refused("check", "a.yaml", folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

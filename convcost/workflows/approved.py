@@ -32,6 +32,16 @@ def new_baseline(config: Checks, costs: Mapping[str, Sizes], file: str) -> Basel
     return baseline
 
 
+def others_of(config: Checks, file: Path) -> Baseline:
+    """What a baseline holds of other configurations' checks; nothing where it can't be read."""
+    try:
+        there = load_baseline(file) or {}
+    except ConvcostError:  # an update is what its hint tells to do
+        return {}
+    known = {check.name for check in config.checks}
+    return {name: places for name, places in there.items() if name not in known}
+
+
 def _known(values: Mapping[str, Value], keys: Iterable[str]) -> Values:
     return {
         key: values[key].value  # type: ignore[misc]  # what is exact isn't None

@@ -18,7 +18,7 @@ from convcost.sources.baseline import Baseline
 from convcost.sources.checks import BASELINE, Check, Checks, Limit, find_config, load_checks
 from convcost.sources.revisions import checked_out, find_repository, find_revision, python_packages
 from convcost.variants import parse_variant
-from convcost.workflows.approved import approved, new_baseline
+from convcost.workflows.approved import approved, new_baseline, others_of
 from convcost.workflows.environment import environment
 from convcost.workflows.judge import (
     Sizes,
@@ -83,6 +83,7 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
     if not any(check.limits for check in config.checks):
         raise ConvcostError(f"{file}: nothing was checked: every limit is off")
     baseline_file = path.parent / BASELINE
+    others = others_of(config, baseline_file) if request.update else {}
     with _sides(config, request, notify) as (sides, commit):
         costs = _count(config, sides, notify)
         baseline = new_baseline(config, costs.mine, file) if request.update else None
@@ -108,9 +109,9 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
         rows=tuple(_row(check, costs) for check in config.checks),
         limits=limits,
         findings=tuple(findings_of(limits)),
-        notices=(*costs.notices, *_skipped(limits)),
+        notices=(*costs.notices, *_skipped(limits), *_stays(others)),
     )
-    return Checked(report, baseline, baseline_file)
+    return Checked(report, baseline and {**others, **baseline}, baseline_file)
 
 
 def _without_off(config: Checks) -> Checks:
@@ -219,6 +220,13 @@ def _skipped(limits: Sequence[Judged]) -> Iterator[str]:
             reasons.setdefault(limit.reason, []).append(f"{limit.name}: {limit.metric}")
     for reason, names in reasons.items():
         yield f"skipped {', '.join(names)}: {reason}"
+
+
+def _stays(others: Baseline) -> Iterator[str]:
+    """What an update leaves as it is: it may be a renamed check's, or another configuration's."""
+    if others:
+        names = ", ".join(map(printable, others))
+        yield f"{BASELINE} keeps {names} of other configurations: delete what none has"
 
 
 def _shown(path: Path) -> str:
