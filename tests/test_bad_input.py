@@ -630,6 +630,7 @@ def test_a_report_of_wrong_types_is_refused(
 @pytest.mark.parametrize(
     "change",
     [
+        value("bound", {"status": "measured", "value": "overhead"}),
         without("convolutions"),
         without("receptive_field_density"),
         without("multiplications"),
@@ -651,6 +652,42 @@ def test_a_report_of_values_that_none_has_is_refused(
     change: Change, counted_report: str, tmp_path: Path
 ) -> None:
     report = json.loads(counted_report)
+    change(report)
+    assert "saved.json: not a valid report: " in rendered(tmp_path, json.dumps(report))
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A measured profile; its first row is the input."""
+    folder = tmp_path_factory.mktemp("profiled")
+    (folder / "net.py").write_text("from torch import nn\nnet = nn.Conv2d(3, 8, 3)\n")
+    options = ("--input", "1x3x64x64", "--seconds", "0.3", "--quiet", "--format", "json")
+    return fine("profile", "net.py", *options, folder=folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        value("bound", {"status": "measured", "value": "x"}, row=1),
+        value("bound", {"status": "measured", "value": 3}, row=1),
+        value("multiplications", {"status": "exact", "value": -1}, row=1),
+        value("bytes_moved", {"status": "exact", "value": 0}, row=1),
+        value("compute_latency", {"status": "measured", "value": 0}, row=1),
+        lambda report: report["rows"][1]["values"].pop("multiplications"),
+        lambda report: report["rows"][1]["values"].pop("memory_latency"),
+    ],
+)
+def test_a_profile_that_has_no_place_under_the_roofline_is_refused(
+    change: Change, profiled: str, tmp_path: Path
+) -> None:
+    report = json.loads(profiled)
+    # beside other work a row can be faster than the ceilings, and then has no bound
+    report["rows"][1]["values"] |= {
+        "bound": {"status": "measured", "value": "overhead"},
+        "roofline_share": {"status": "measured", "value": 0.5},
+    }
+    (tmp_path / "whole.json").write_text(json.dumps(report))
+    assert "bound by overhead" in fine("render", "whole.json", "--quiet", folder=tmp_path)
     change(report)
     assert "saved.json: not a valid report: " in rendered(tmp_path, json.dumps(report))
 

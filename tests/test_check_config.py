@@ -201,6 +201,16 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         assert f"convcost.yaml{expected}" in line
 
 
+def test_what_a_saved_report_could_not_hold_is_told(tmp_path: Path) -> None:
+    for more, told in (
+        (check(message="see\tdocs"), "message: expected printable text, found 'see\\tdocs'"),
+        (check(message="\x1b[31mred"), "message: expected printable text, found '\\x1b[31mred'"),
+        (limits(bytes_moved={"max": 1e-35}), "0, or from 1e-30 to 1e+30, found 1e-35"),
+    ):
+        (tmp_path / "convcost.yaml").write_text(json.dumps(more))
+        assert told in refused_at_once("check", "convcost.yaml", folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import xmlschema
-from cli import convcost, fine
+from cli import convcost, fine, refused_at_once
 from jsonschema import Draft4Validator
 from markdown_it import MarkdownIt
 
@@ -254,6 +255,35 @@ def test_the_json_is_read_back_and_shown_again(tmp_path: Path) -> None:
     assert load(str(path)) == report()
     assert fine("render", path, "--format", "junit") == JUNIT_XML
     assert len(list(csv.reader(io.StringIO(fine("render", path, "--format", "csv"))))) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda saved: saved["limits"][0].update(metric="x"),
+        lambda saved: saved["limits"][0].update(metric="effective_field"),
+        lambda saved: saved["limits"][0]["found"].update(value=[]),
+        lambda saved: saved["limits"][0]["found"].update(value="x"),
+        lambda saved: saved["limits"][2]["found"].update(value=[3, "x"]),
+        lambda saved: saved["limits"][1]["base"].update(value="global"),
+        lambda saved: saved["limits"][3]["ratio"].update(value=0),
+        lambda saved: saved["limits"][3]["ratio"].update(value=None, status="unavailable"),
+        lambda saved: saved["findings"][0].update(metric="x"),
+        lambda saved: saved["findings"][0].update(level=""),
+        lambda saved: saved["findings"][0].pop("level"),
+        lambda saved: saved["findings"][0].pop("line"),
+        lambda saved: saved["rows"][0].update(base={"parameters": {"status": "exact"}}),
+        lambda saved: saved.update(base_totals={"parameters": {"status": "exact", "value": "x"}}),
+    ],
+)
+def test_a_saved_check_that_no_format_can_show_is_refused(
+    change: Callable[[dict[str, Any]], object], tmp_path: Path
+) -> None:
+    saved = report().to_dict()
+    change(saved)
+    (tmp_path / "saved.json").write_text(json.dumps(saved))
+    told = refused_at_once("render", "saved.json", folder=tmp_path)
+    assert "saved.json: not a valid report: " in told
 
 
 def test_a_format_of_checks_is_of_checks_only(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ TIMED = ("latency", "latency_ratio")
 RATIOS = ("multiplications_ratio", "latency_ratio")
 """Of a variant over the standard network."""
 LIMITED = (*EXACT, "latency", *RATIOS)
-LARGEST = 1e30
+SMALLEST, LARGEST = 1e-30, 1e30
+"""Of a bound that isn't 0."""
 
 
 class _Settings(BaseModel):
@@ -66,8 +67,8 @@ def quantity(value: object, unit: str) -> int | float:
         number = value
     else:
         raise ValueError(expected_quantity(unit))
-    if not 0 <= number <= LARGEST:
-        raise ValueError(f"{expected_quantity(unit)} from 0 to {LARGEST:g}")
+    if number and not SMALLEST <= number <= LARGEST:
+        raise ValueError(f"{expected_quantity(unit)}: 0, or from {SMALLEST:g} to {LARGEST:g}")
     return number
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from convcost.errors import ConvcostError, show_value
 from convcost.sources.check_fields import (
@@ -17,7 +17,7 @@ from convcost.sources.check_fields import (
     Level,
     settings_of,
 )
-from convcost.sources.fields import Name, Version
+from convcost.sources.fields import Lines, Name, Version
 from convcost.sources.reader import Reader
 from convcost.sources.yaml_file import KeyPath, Problem, YamlFile, load_yaml
 
@@ -75,7 +75,7 @@ class CheckHead(BaseModel):
     name: Name
     source: Name
     input: Inputs = ()
-    message: Annotated[str, Field(min_length=1)] | None = None
+    message: Lines | None = None
 
 
 class ConfigHead(BaseModel):

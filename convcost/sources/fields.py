@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 MAX_SETTING = 65_536
 MAX_SIZE = 2**31 - 1
@@ -71,6 +71,13 @@ def name(value: object) -> str:
     return value
 
 
+def lines(value: str) -> str:
+    """``value`` as lines that steer no terminal."""
+    if not value.replace("\n", "").isprintable():
+        raise ValueError("expected printable text")
+    return value
+
+
 def _integer(minimum: int, maximum: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": minimum, "maximum": maximum}
 
@@ -93,6 +100,7 @@ def _padding_schema(*words: str) -> WithJsonSchema:
 
 Version = Annotated[int, BeforeValidator(version), WithJsonSchema({"const": 1})]
 Name = Annotated[str, BeforeValidator(name), WithJsonSchema({"type": "string", "pattern": r"\S"})]
+Lines = Annotated[str, Field(min_length=1), AfterValidator(lines)]
 Count = Annotated[
     int,
     BeforeValidator(lambda value: whole(value, 1, MAX_SIZE)),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from convcost.report import METRICS, Report, Row, Value
+from convcost.report import GLOBAL, METRICS, Limit, Report, Row, Value
+from convcost.sources.check_fields import LIMITED, SMALLEST
 
-SMALLEST, LARGEST = 1e-30, 1e60
-"""The sane sizes of a number that isn't 0."""
+LARGEST = 1e60
+"""The largest sane number."""
 
 _OF_VARIANTS = (
     "convolutions",
@@ -32,10 +33,27 @@ _NEEDED_IN_VERIFICATION = (
     "fvcore_multiplications",
     "flop_counter_multiplications",
 )
+_ON_ROOFLINE = (
+    "multiplications",
+    "bytes_moved",
+    "arithmetic_intensity",
+    "compute_latency",
+    "memory_latency",
+)
 _NEEDED_WITH: Mapping[str, Sequence[str]] = {
     "latency_ratio": ("latency", "verdict"),
     "fvcore_multiplications": ("multiplications",),
+    "bound": (
+        *_ON_ROOFLINE,
+        "latency",
+        "ops",
+        "overhead_latency",
+        "attainable_latency",
+        "roofline_share",
+    ),
 }
+_BOUNDS = ("compute", "memory", "overhead")
+_LEVELS = ("error", "warn")
 _KNOWN = ("multiplications", "latency_ratio", "verdict")
 """In a comparison these aren't unavailable."""
 _ENVIRONMENT_OF_A_MACHINE = ("device", "threads", "torch")
@@ -75,9 +93,19 @@ def report_mistakes(report: Report) -> Iterator[str]:
     }
     for table, rows in tables.items():
         for index, row in enumerate(rows):
-            mistakes = chain(_missing(row, needed.get(table, ())), _misfits(row.values))
+            mistakes = chain(
+                _missing(row, needed.get(table, ())),
+                _misfits(row.values),
+                _roofline_mistakes(row.values),
+            )
             yield from (f"{table}.{index}.values.{text}" for text in mistakes)
+            yield from (f"{table}.{index}.base.{text}" for text in _misfits(row.base))
     yield from (f"totals.{text}" for text in _misfits(report.totals))
+    yield from (f"base_totals.{text}" for text in _misfits(report.base_totals))
+    for index, limit in enumerate(report.limits):
+        yield from (f"limits.{index}.{text}" for text in _limit_mistakes(limit))
+    if report.kind == "check":
+        yield from _finding_mistakes(report)
     yield from _environment_mistakes(report)
     yield from _field_mistakes(report)
     if report.kind == "crossover":
@@ -102,6 +130,47 @@ def _misfits(values: Mapping[str, Value]) -> Iterator[str]:
             yield f"{key}: not a number"
         elif unit == "factor" and isinstance(value.value, int | float) and value.value <= 0:
             yield f"{key}: not above 0"
+
+
+def _roofline_mistakes(values: Mapping[str, Value]) -> Iterator[str]:
+    """What a row that is bound by something can't have."""
+    if "bound" not in values:
+        return
+    if values["bound"].value not in _BOUNDS:
+        yield f"bound: none of {', '.join(_BOUNDS)}"
+    sizes = {key: values[key].value for key in _ON_ROOFLINE if key in values}
+    for key, size in sizes.items():
+        if not isinstance(size, int | float) or size < 0:
+            yield f"{key}: not a number from 0 on"
+        elif not size and sizes["multiplications"]:
+            yield f"{key}: 0 of a row that multiplies"
+
+
+def _limit_mistakes(limit: Limit) -> Iterator[str]:
+    if limit.metric not in LIMITED:
+        yield "metric: none that can be limited"
+        return
+    sides = {"found": limit.found, "base": limit.base}
+    there = {side: value for side, value in sides.items() if value is not None}
+    for side, value in there.items():
+        yield from (f"{side}.{text}" for text in _misfits({limit.metric: value}))
+        parts = value.value if isinstance(value.value, tuple) else (value.value or 0,)
+        if not parts or not all(part == GLOBAL or not isinstance(part, str) for part in parts):
+            yield f"{side}.value: no size"
+    if limit.ratio is not None:
+        yield from (f"ratio.{text}" for text in _misfits({"latency_ratio": limit.ratio}))
+        if limit.ratio.value is None:
+            yield "ratio.value: missing"
+
+
+def _finding_mistakes(report: Report) -> Iterator[str]:
+    for index, finding in enumerate(report.findings):
+        if finding.metric not in METRICS:
+            yield f"findings.{index}.metric: unknown"
+        if finding.level not in _LEVELS:
+            yield f"findings.{index}.level: none of {', '.join(_LEVELS)}"
+        if finding.line is None:
+            yield f"findings.{index}.line: missing"
 
 
 def _environment_mistakes(report: Report) -> Iterator[str]:
