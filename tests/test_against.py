@@ -190,6 +190,11 @@ def test_a_model_that_the_base_lacks_is_new(repository: Repository, temporary: P
     repository.commit()
     repository.model("4")
     assert outcomes(report(against(repository, temporary))) == ["kept", "new"]
+    repository.config("net.py")
+    repository.write("models/net.py", "def helper():\n    return 3\n")
+    repository.commit()
+    repository.model("4")
+    assert outcomes(report(against(repository, temporary))) == ["kept", "new"]
 
 
 def test_a_folder_that_the_base_lacks_is_new(repository: Repository, temporary: Path) -> None:

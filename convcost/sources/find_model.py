@@ -61,7 +61,8 @@ def only_model(module: ModuleType, settings: Mapping[str, object], source: str) 
     """The one model of a file.
 
     Raises:
-        ConvcostError: there is none, or there are several; says which.
+        MissingError: there is none.
+        ConvcostError: what is named so can't be one, or there are several; says which.
     """
     for find in (_instances, _by_name, _classes):
         candidates = find(module, settings)
@@ -72,7 +73,9 @@ def only_model(module: ModuleType, settings: Mapping[str, object], source: str) 
                 f"{source}: several things there can be the model: {_listed(candidates)}",
                 f"say which, as in {source}:{next(iter(candidates))}",
             )
-    raise ConvcostError(f"{source}: no model found", _how_to_name_one(module, source))
+    # something that is named as a model would be is a mistake, nothing isn't
+    kind = ConvcostError if vars(module).keys() & set(NAMES) else MissingError
+    raise kind(f"{source}: no model found", _how_to_name_one(module, source))
 
 
 def _how_to_name_one(module: ModuleType, source: str) -> str:
