@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -170,6 +171,39 @@ def test_a_revision_that_doesnt_exist_is_told(
     assert f"there is no revision {revision!r}" in refusal(
         against(repository, temporary, revision=revision)
     )
+
+
+def test_a_missing_revision_comes_with_the_command_that_gets_it(
+    repository: Repository, temporary: Path, tmp_path: Path
+) -> None:
+    repository.commit()
+    typo = refusal(against(repository, temporary, revision="mainn"))
+    assert "git branch --all and git tag list what there is" in typo
+    repository.git("branch", "dev/a")
+    repository.commit()
+    clone, url = tmp_path / "clone", f"file://{repository.root}"
+    repository.git("clone", "--quiet", "--depth=1", "--single-branch", url, str(clone))
+    folder = clone / "models"
+    told = refusal(convcost("check", "--against", "HEAD~1", folder=folder))
+    assert "a shallow clone has only its newest: git fetch --unshallow" in told
+    told = refusal(convcost("check", "--against", "origin/dev/a", folder=folder))
+    command = re.search("git fetch --depth=1 .*", told)
+    assert command
+    subprocess.run(command[0].split(), cwd=clone, check=True, capture_output=True)
+    assert convcost("check", "--against", "origin/dev/a", folder=folder).code == 0
+
+
+def test_a_repository_of_someone_else_is_told_and_can_be_trusted(
+    repository: Repository, temporary: Path
+) -> None:
+    repository.commit()
+    env = {"TMPDIR": str(temporary), "GIT_TEST_ASSUME_DIFFERENT_OWNER": "true", "LC_ALL": "C.UTF-8"}
+    told = refusal(convcost("check", "--against", "HEAD", folder=repository.folder, env=env))
+    assert "detected dubious ownership in repository" in told
+    assert "git config --global --add safe.directory" in told
+    trusted = {"COUNT": "1", "KEY_0": "safe.directory", "VALUE_0": "*"}
+    env |= {f"GIT_CONFIG_{key}": value for key, value in trusted.items()}
+    assert convcost("check", "--against", "HEAD", folder=repository.folder, env=env).code == 0
 
 
 def test_a_folder_without_a_repository_is_told(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,21 @@ from convcost.errors import ConvcostError
 
 # no hook of the user's runs for a tree of ours
 _GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
+_OF_A_REPOSITORY = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+}
+"""What a hook's environment says of the user's repository; the rest is the user's own wish."""
+_BRANCH = re.compile(r"[\w./-]+")
 
 
 def find_repository(folder: Path) -> Path:
@@ -37,13 +53,20 @@ def find_revision(root: Path, revision: str) -> str:
             root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         )
     except ConvcostError:
-        remote, slash, branch = revision.partition("/")
-        fetch = f"git fetch --depth=1 {remote} {branch}" if slash else "git fetch --unshallow"
-        raise ConvcostError(
-            f"{root}: there is no revision {revision!r}",
-            f"a shallow clone has only its newest: {fetch}",
-        ) from None
+        message = f"{root}: there is no revision {revision!r}"
+        raise ConvcostError(message, _how_to_get(root, revision)) from None
     return found.strip()
+
+
+def _how_to_get(root: Path, revision: str) -> str:
+    is_shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
+    remote, _, branch = revision.partition("/")
+    if _BRANCH.fullmatch(branch) and remote in _git(root, "remote").split():
+        depth = " --depth=1" if is_shallow else ""
+        return f"git fetch{depth} {remote} +refs/heads/{branch}:refs/remotes/{revision}"
+    if is_shallow:
+        return "a shallow clone has only its newest: git fetch --unshallow"
+    return "git branch --all and git tag list what there is"
 
 
 def python_packages(root: Path) -> list[str]:
@@ -91,17 +114,17 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git says, in a clean environment: a hook's own would point it at the user's index.
+    """What git says of ``folder``, whatever repository a hook's environment points at.
 
     Raises:
         ConvcostError: git says no, or isn't there.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    environment = {k: v for k, v in os.environ.items() if k not in _OF_A_REPOSITORY}
     try:
         done = subprocess.run(  # noqa: S603  git, with arguments that are no shell's
             [*_GIT, *arguments],
             cwd=folder,
-            env=environment,
+            env={**environment, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -111,6 +134,14 @@ def _git(folder: Path, *arguments: str) -> str:
     except FileNotFoundError:
         raise ConvcostError("git isn't installed, or not on the path") from None
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["git failed"])[-1]
-        raise ConvcostError(f"{folder}: {reason.removeprefix('fatal: ')}")
+        raise _refused(folder, done.stderr)
     return done.stdout
+
+
+def _refused(folder: Path, said: str) -> ConvcostError:
+    """Git's reason, and what it says after that: what to do."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["git failed"]
+    fatal = [index for index, line in enumerate(lines) if line.startswith("fatal: ")]
+    first = fatal[0] if fatal else len(lines) - 1
+    reason, *advice = lines[first:]
+    return ConvcostError(f"{folder}: {reason.removeprefix('fatal: ')}", " ".join(advice))
