@@ -491,6 +491,23 @@ def test_a_diff_of_revisions_shows_what_changed(repository: Repository, temporar
     assert tempfile.gettempdir() != str(temporary)
 
 
+def test_the_users_side_has_the_same_path_as_a_revisions(
+    repository: Repository, temporary: Path
+) -> None:
+    repository.write("src/mypkg/__init__.py", MODEL.replace("WIDTH", "4"))
+    repository.write("models/use.py", "from mypkg import model\n")
+    repository.config("mypkg:model")
+    repository.commit()
+    repository.write("src/mypkg/__init__.py", MODEL.replace("WIDTH", "5"))
+    env = {"TMPDIR": str(temporary)}
+    arguments = ("diff", "HEAD:use.py", "use.py", "--format", "json")
+    found = report(convcost(*arguments, folder=repository.folder, env=env))
+    assert found["base_totals"]["parameters"]["value"] == BEFORE
+    assert found["totals"]["parameters"]["value"] == AFTER
+    assert convcost("check", "--update", folder=repository.folder).code == 0
+    (repository.folder / "convcost-baseline.json").unlink()
+
+
 def test_the_interpreter_is_the_one_that_runs(repository: Repository, temporary: Path) -> None:
     repository.write("models/net.py", f"import sys\nassert sys.executable == {sys.executable!r}\n")
     with (repository.folder / "net.py").open("a") as file:

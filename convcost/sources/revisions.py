@@ -42,6 +42,12 @@ def find_repository(folder: Path) -> Path:
     return Path(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n")).resolve()
 
 
+def tree_of(folder: Path) -> Path:
+    """The root of the working tree that ``folder`` is in; the folder where it is in none."""
+    trees = (place for place in (folder, *folder.parents) if (place / ".git").exists())
+    return next(trees, folder)
+
+
 def find_revision(root: Path, revision: str) -> str:
     """The hash of the commit that a revision names.
 

@@ -16,7 +16,13 @@ from convcost.report import Limit as Judged
 from convcost.report import Report, Row, Value
 from convcost.sources.baseline import Baseline
 from convcost.sources.checks import BASELINE, Check, Checks, Limit, find_config, load_checks
-from convcost.sources.revisions import checked_out, find_repository, find_revision, python_packages
+from convcost.sources.revisions import (
+    checked_out,
+    find_repository,
+    find_revision,
+    python_packages,
+    tree_of,
+)
 from convcost.variants import parse_variant
 from convcost.workflows.approved import approved, new_baseline, others_of
 from convcost.workflows.environment import environment
@@ -129,7 +135,8 @@ def _sides(
 ) -> Iterator[tuple[Sides, str | None]]:
     """The processes that count and run, and the commit that the base is at."""
     if request.against is None:
-        with opened(Side("", config.folder, config.folder), None, request.time_limit) as sides:
+        side = Side("", config.folder, tree_of(config.folder))
+        with opened(side, None, request.time_limit) as sides:
             yield sides, None
         return
     root = find_repository(config.folder)

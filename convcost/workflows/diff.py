@@ -11,7 +11,13 @@ from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import Settings
 from convcost.measure.workers import Side
 from convcost.report import METRICS, Report, Row, Value
-from convcost.sources.revisions import checked_out, find_repository, find_revision, python_packages
+from convcost.sources.revisions import (
+    checked_out,
+    find_repository,
+    find_revision,
+    python_packages,
+    tree_of,
+)
 from convcost.sources.saved import load_report
 from convcost.units import format_settings
 from convcost.workflows.check import TIME_LIMIT
@@ -89,7 +95,7 @@ def _split(text: str) -> tuple[str, str]:
 def _side(revision: str) -> Iterator[Side]:
     here = Path.cwd()
     if not revision:
-        yield Side("", here, here)
+        yield Side("", here, tree_of(here))
         return
     root = find_repository(here)
     with checked_out(root, find_revision(root, revision)) as tree:
