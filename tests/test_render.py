@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli import fine
 
 from convcost import ConvcostError, Finding, Report, Row, Value, compare, load, render
 from convcost.render import FORMATS, format_of
@@ -249,3 +250,50 @@ def test_a_report_of_a_source_with_control_characters_is_shown_again(tmp_path: P
     saved.write_text(report.to_json(), encoding="ascii")
     assert load(str(saved)) == report
     assert report.source.endswith("a\\x1b[31m.yaml")
+
+
+def diffed(folder: Path, base: dict[str, Value], head: dict[str, Value]) -> list[str]:
+    """The lines of a diff of two profiles of one layer, whose totals are its values."""
+    for name, values in (("base", base), ("head", head)):
+        rows = (Row("a", "standard", "conv", "a", (1, 8), values),)
+        profile = Report("profile", "net.py", ((1, 3),), {}, rows, totals=values)
+        (folder / f"{name}.json").write_text(profile.to_json())
+    return fine("diff", "base.json", "head.json", folder=folder).splitlines()
+
+
+def lower(value: int) -> Value:
+    return Value("lower_bound", value, reason="an op that nobody knows")
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "told"),
+    [
+        (lower(6912), lower(13824), "≥ 6,912 → ≥ 13.8 k"),
+        (exact(6912), lower(6912), "6,912 → ≥ 6,912"),
+        (lower(6912), exact(6920), "≥ 6,912 → 6,920"),
+        (Value("unavailable", None, reason="why"), exact(6912), "? → 6,912"),
+        (exact(6912), exact(13824), "+6,912 (6,912 → 13.8 k, +100 %)"),
+    ],
+)
+def test_a_diff_tells_what_is_only_a_bound(
+    base: Value, head: Value, told: str, tmp_path: Path
+) -> None:
+    title, _, _, row, total = diffed(
+        tmp_path, {"multiplications": base}, {"multiplications": head}
+    )[:5]
+    assert title.endswith(": 1 layer differs")
+    assert (row.split(), total.split()) == (["a", *told.split()], ["total", *told.split()])
+
+
+def test_a_diff_has_no_row_for_what_was_measured_on_one_side_only(tmp_path: Path) -> None:
+    counted = {"multiplications": exact(6912)}
+    timed = {
+        "latency": Value("measured", 1e-3, 0.9e-3, 1.1e-3, 0.99, 20, 0.9e-3),
+        "ops": exact(1),
+        "attainable_latency": Value("measured", 1e-4),
+    }
+    lines = diffed(tmp_path, counted, counted | timed)
+    assert lines[0].endswith(": no layers differ")
+    assert "latency" not in "".join(lines)
+    unknown = {"latency": Value("unavailable", None, reason="is called by another module")}
+    assert diffed(tmp_path, counted | timed, counted | unknown)[0].endswith(": no layers differ")

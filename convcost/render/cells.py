@@ -15,6 +15,8 @@ from convcost.units import (
     format_settings,
 )
 
+BOUND_SIGNS = {"lower_bound": "≥ ", "upper_bound": "≤ "}
+
 
 def _number(size: float | str) -> str:
     return format_digits(size) if isinstance(size, float) else str(size)
@@ -46,7 +48,7 @@ def format_value(key: str, value: Value | None) -> str:
         return ""
     if value.value is None:
         return "?"
-    sign = {"lower_bound": "≥ ", "upper_bound": "≤ "}.get(value.status, "")
+    sign = BOUND_SIGNS.get(value.status, "")
     if isinstance(value.value, tuple):
         return sign + "×".join(map(_number, value.value))
     if isinstance(value.value, str):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from convcost.render.cells import Cell, Column, format_value
+from convcost.render.cells import BOUND_SIGNS, Cell, Column, format_value
 from convcost.report import METRICS, Report, Row, Value, number
 from convcost.units import FORMATTERS, format_apart, format_percent
 
@@ -50,8 +50,10 @@ def _cell(key: str, row: Row) -> tuple[str, str]:
     if not _is_number(old) or not _is_number(new):
         return f"{format_value(key, old)} → {format_value(key, new)}", ""
     before, after = number(old), number(new)
-    sign = "+" if after > before else "−"
     texts = format_apart(METRICS[key].unit, before, after)
+    if _bound(old) or _bound(new):  # how far apart two bounds are says nothing
+        return f"{_bound(old)}{texts[0]} → {_bound(new)}{texts[1]}", ""
+    sign = "+" if after > before else "−"
     share = f", {sign}{format_percent(abs(after / before - 1))}" if before else ""
     delta = FORMATTERS[METRICS[key].unit](abs(after - before))
     return f"{sign}{delta}", f"({texts[0]} → {texts[1]}{share})"
@@ -68,9 +70,13 @@ def _state(row: Row) -> str:
 
 
 def _differs(key: str, row: Row) -> bool:
-    return _of(row.base, key) != _of(row.values, key)
+    """Whether a value changed; one that only one side of a row has is no change."""
+    old, new = row.base.get(key), row.values.get(key)
+    if old is None or new is None:
+        return old is not new and not (row.base and row.values)
+    return (old.value, _bound(old)) != (new.value, _bound(new))
 
 
-def _of(values: Mapping[str, Value], key: str) -> object:
-    value = values.get(key)
-    return value and value.value
+def _bound(value: Value) -> str:
+    """The sign of what is only a bound."""
+    return BOUND_SIGNS.get(value.status, "")

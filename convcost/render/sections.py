@@ -39,7 +39,8 @@ def title(report: Report) -> str:
         return f"{report.source}: {report.environment['device']}, ceilings"
     if report.kind == "diff":
         changed = len(report.rows)
-        return f"{report.source}: {changed or 'no'} {'layer' if changed == 1 else 'layers'} differ"
+        differ = "layer differs" if changed == 1 else "layers differ"
+        return f"{report.source}: {changed or 'no'} {differ}"
     if report.kind == "crossover":
         env = report.environment
         what = f"{env['layer']}: input {shapes}, {env['vary']} {env['first']} to {env['last']}"

@@ -114,16 +114,18 @@ def _changes(before: Mapping[str, Row], after: Mapping[str, Row]) -> Iterator[Ro
                 yield _removed(before[waiting.pop(0)])
             if name in waiting:
                 waiting.remove(name)
-            if _sizes(before[name]) != _sizes(row):
+            if _differ(before[name].values, row.values):
                 yield _changed(row, before[name].values, row.values)
         else:
             yield _changed(row, {}, row.values)
     yield from (_removed(before[name]) for name in waiting if name not in after)
 
 
-def _sizes(row: Row) -> dict[str, object]:
-    """What is exact about a row: times are never the same twice."""
-    return {key: value.value for key, value in row.values.items() if value.status != "measured"}
+def _differ(before: Mapping[str, Value], after: Mapping[str, Value]) -> bool:
+    """Whether a value that both have changed; times are never the same twice."""
+    both = ((before[key], after[key]) for key in before.keys() & after.keys())
+    known = ((old, new) for old, new in both if "measured" not in (old.status, new.status))
+    return any((old.status, old.value) != (new.status, new.value) for old, new in known)
 
 
 def _removed(row: Row) -> Row:
