@@ -255,8 +255,10 @@ def test_a_report_of_a_source_with_control_characters_is_shown_again(tmp_path: P
 def diffed(folder: Path, base: dict[str, Value], head: dict[str, Value]) -> list[str]:
     """The lines of a diff of two profiles of one layer, whose totals are its values."""
     for name, values in (("base", base), ("head", head)):
-        rows = (Row("a", "standard", "conv", "a", (1, 8), values),)
-        profile = Report("profile", "net.py", ((1, 3),), {}, rows, totals=values)
+        rows = [Row("a", "standard", "conv", "a", (1, 8), values)]
+        if "latency" in values:
+            rows.append(Row("between layers", "standard", "overhead", "", (), values))
+        profile = Report("profile", "net.py", ((1, 3),), {}, tuple(rows), totals=values)
         (folder / f"{name}.json").write_text(profile.to_json())
     return fine("diff", "base.json", "head.json", folder=folder).splitlines()
 

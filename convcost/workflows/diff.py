@@ -22,6 +22,7 @@ from convcost.sources.saved import load_report
 from convcost.units import format_settings
 from convcost.workflows.check import TIME_LIMIT
 from convcost.workflows.environment import environment
+from convcost.workflows.in_place import BETWEEN
 from convcost.workflows.sides import opened
 
 Notify = Callable[[str, float | None], None]
@@ -65,8 +66,8 @@ def _state(text: str, notify: Notify) -> _State:
             "save one with convcost profile or compare --per-layer",
         )
     rows = (*report.rows, *report.layers) if report.kind == "compare" else report.rows
-    totals = report.totals or report.rows[0].values
-    return _State(report, {_name(row): row for row in rows}, totals)
+    layers = {_name(row): row for row in rows if row.name != BETWEEN}
+    return _State(report, layers, report.totals or report.rows[0].values)
 
 
 def _name(row: Row) -> str:
