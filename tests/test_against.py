@@ -147,6 +147,8 @@ def test_a_dirty_tree_is_compared_with_a_revision(repository: Repository, tempor
     limit = found["limits"][1]
     assert (limit["base"]["value"], limit["found"]["value"]) == (BEFORE, AFTER)
     assert limit["file"] == "models/convcost.yaml"
+    hint = "reduce it, or raise the limit at models/convcost.yaml:7"
+    assert found["findings"][0]["hint"] == hint
     assert found["environment"]["base"] == repository.git("rev-parse", "HEAD").strip()
 
 

@@ -214,6 +214,18 @@ def test_a_bound_that_proves_nothing_is_no_pass(tmp_path: Path) -> None:
     assert "level: off leaves it out" in told
 
 
+def test_an_increase_of_what_isnt_known_is_told_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(ODD, encoding="utf-8")
+    config(tmp_path, "{max_increase: 1%}")
+    for options in ((), ("--update",)):
+        (tmp_path / "convcost-baseline.json").write_text(
+            '{"version": 1, "checks": {"odd": {"totals": {}}}}'
+        )
+        told = refused("check", *options, folder=tmp_path)
+        assert "convcost.yaml:3: odd: multiplications is only a lower bound: " in told
+        assert "make it" not in told
+
+
 ODD = """\
 import torch
 class Odd(torch.nn.Module):
@@ -386,9 +398,11 @@ def test_configurations_of_one_folder_share_a_baseline(tmp_path: Path) -> None:
 def test_a_baseline_that_isnt_one_is_told(text: str, message: str, tmp_path: Path) -> None:
     folder = written(tmp_path, RELATIVE)
     (folder / "convcost-baseline.json").write_text(text)
-    told = refused("check", folder=folder)
+    (folder / "convcost.yaml").rename(folder / "mine.yaml")
+    told = refused("check", "mine.yaml", folder=folder)
     assert "convcost-baseline.json" in told
     assert message in told
+    assert "convcost check mine.yaml --update writes a new one" in told
 
 
 def _update(folder: str) -> None:
@@ -439,6 +453,44 @@ def test_a_models_prints_are_no_data(tmp_path: Path) -> None:
     assert json.loads(ran.out)["kind"] == "check"
     assert "said by the model" in ran.err
     assert "said past Python" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("code", "of_checks", "of_diffs"),
+    [
+        (
+            "model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Linear(7, 7))",
+            "is the input right? say it with input: in the configuration",
+            "is the input right? give it with example_inputs in the file",
+        ),
+        (
+            "class Model(torch.nn.Module):\n    def __init__(self, a, b): ...",
+            "name a function without arguments that builds it",
+            "name a function without arguments that builds it",
+        ),
+        (
+            "model = torch.nn.Embedding(9, 9)",
+            "say input: in the configuration, as in 1×128, or example_inputs = torch",
+            "use example_inputs in the file, as in 1×128, or example_inputs = torch",
+        ),
+    ],
+)
+def test_advice_names_no_option_that_there_isnt(
+    code: str, of_checks: str, of_diffs: str, tmp_path: Path
+) -> None:
+    (tmp_path / "model.py").write_text(f"import torch\n{code}\n")
+    config(tmp_path, "{max: 1 M}")
+    path = tmp_path / "convcost.yaml"
+    path.write_text(path.read_text().replace("input: [1, 3, 12, 12], ", ""))
+    assert of_checks in refused("check", folder=tmp_path)
+    assert of_diffs in refused("diff", "model.py", "model.py", folder=tmp_path)
+
+
+def test_a_notice_names_no_option_that_there_isnt(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("import torch\nmodel = torch.nn.Conv2d(3, 8, 3)\n")
+    ran = convcost("diff", "model.py", "model.py", folder=tmp_path)
+    assert "1×3×224×224 is assumed; use example_inputs in the file" in ran.err
+    assert "--input" not in ran.err
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from convcost.cli.step_summary import LIMIT, fitting
 from convcost.report import Limit
 from convcost.workflows.judge import findings_of
 
+UPDATE = "convcost check --update"
 PUBLISHED = Path(__file__).parent / "published"
 SARIF = Draft4Validator(json.loads((PUBLISHED / "sarif-schema-2.1.0.json").read_text()))
 JUNIT = xmlschema.XMLSchema(PUBLISHED / "junit-10.xsd")
@@ -87,7 +88,7 @@ def report(limits: tuple[Limit, ...] = LIMITS) -> Report:
         environment={"started": "2026-11-24T00:00:00", "against": "main"},
         rows=(Row("mobile", "standard", "check", "mobile.py", (), {"parameters": exact(1)}),),
         limits=limits,
-        findings=tuple(findings_of(limits)),
+        findings=tuple(findings_of(limits, UPDATE)),
     )
 
 
@@ -306,7 +307,7 @@ def test_a_ratio_without_an_interval_is_shown_without_one() -> None:
         ratio=few,
         reason="4 rounds are too few for an interval",
     )
-    (finding,) = findings_of([inconclusive])
+    (finding,) = findings_of([inconclusive], UPDATE)
     assert "found 6.06 ms → 6.06 ms, expected at most +5 %: 4 rounds" in finding.message
 
 

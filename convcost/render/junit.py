@@ -6,8 +6,8 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from convcost.errors import printable
-from convcost.render.limits import hint, sentence, title
-from convcost.report import Limit, Report
+from convcost.render.limits import sentence, title
+from convcost.report import Finding, Limit, Report
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NEVER = "1970-01-01T00:00:00"
@@ -25,7 +25,8 @@ def render(report: Report) -> str:
 
 
 def _suite(number: int, name: str, limits: list[Limit], report: Report) -> ET.Element:
-    cases = [_case(limit) for limit in limits]
+    hints = {_key(finding): finding.hint for finding in report.findings}
+    cases = [_case(limit, hints.get(_key(limit), "")) for limit in limits]
     counted = {kind: sum(case.find(kind) is not None for case in cases) for kind in _KINDS}
     attributes = {
         "name": printable(name),
@@ -56,14 +57,19 @@ def _suite(number: int, name: str, limits: list[Limit], report: Report) -> ET.El
 _KINDS = ("failure", "skipped")
 
 
-def _case(limit: Limit) -> ET.Element:
+def _key(of: Finding | Limit) -> tuple[object, ...]:
+    """What a limit and its finding have in common."""
+    return of.name, of.variant, of.metric, of.layer, of.bound, of.file, of.line
+
+
+def _case(limit: Limit, hint: str) -> ET.Element:
     name = f"{title(limit).removeprefix(f'{limit.name}: ')} {limit.bound}"
     attributes = {"name": printable(name), "classname": printable(limit.name), "time": "0"}
     case = ET.Element("testcase", attributes)
     if limit.outcome == "broken" and limit.level == "error":
         message = printable(f"{title(limit)}: {sentence(limit)}")
         failure = ET.SubElement(case, "failure", {"type": limit.bound, "message": message})
-        lines = (message, limit.note, hint(limit), _place(limit))
+        lines = (message, limit.note, hint, _place(limit))
         failure.text = _printable_lines("\n".join(filter(None, lines)))
     if limit.outcome == "skipped":
         ET.SubElement(case, "skipped", {"message": printable(limit.reason)})

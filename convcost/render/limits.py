@@ -103,19 +103,16 @@ def sentence(limit: Limit) -> str:
     return f"{told}: {more}" if more else told
 
 
-def hint(limit: Limit) -> str:
-    """What to do about it."""
+def hint(limit: Limit, update: str) -> str:
+    """What to do about it; ``update`` is the command that approves an increase, '' without one."""
     place = f"{limit.file}:{limit.line}"
     if limit.outcome != "broken":
         return "give it more time with --seconds, or a quieter machine"
     if limit.bound == "min":
         return f"increase it, or lower the limit at {place}"
-    if limit.bound == "max_increase" and limit.ratio is None:
-        return (
-            f"reduce it, or raise the limit at {place}, "
-            "or approve the new costs with convcost check --update"
-        )
-    return f"reduce it, or raise the limit at {place}"
+    approve = f", or approve the new costs with {update}"
+    is_approved = update and limit.bound == "max_increase"
+    return f"reduce it, or raise the limit at {place}{approve if is_approved else ''}"
 
 
 def _apart(limit: Limit, unit: str) -> list[str]:

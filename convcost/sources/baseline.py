@@ -17,16 +17,16 @@ Values = Mapping[str, Scalar | tuple[Scalar, ...]]
 Baseline = Mapping[str, Mapping[str, Values]]
 """Of each check: its values of the whole under '', and those of layers under their names."""
 
-_HINT = "convcost check --update writes a new one"
 _TOTALS, _LAYERS = "totals", "layers"
 
 
-def load_baseline(path: Path) -> Baseline | None:
-    """A baseline; None where there is no such file.
+def load_baseline(path: Path, command: str) -> Baseline | None:
+    """A baseline; None where there is no such file. ``command`` writes a new one.
 
     Raises:
         ConvcostError: it can't be read, or isn't a baseline of this version.
     """
+    hint = f"{command} writes a new one"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -35,17 +35,17 @@ def load_baseline(path: Path) -> Baseline | None:
         raise ConvcostError(f"{path}: can't be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
         message = f"{path}:{error.lineno}: not valid JSON: {error.msg}"
-        raise ConvcostError(message, _HINT) from None
+        raise ConvcostError(message, hint) from None
     except (ValueError, RecursionError):
-        raise ConvcostError(f"{path}: not a JSON text file", _HINT) from None
+        raise ConvcostError(f"{path}: not a JSON text file", hint) from None
     version = data.get("version") if isinstance(data, dict) else None
     if version != VERSION or isinstance(version, bool):
         raise ConvcostError(
             f"{path}: version {show_value(version)}, this convcost reads {VERSION}",
-            "use the convcost that wrote it, or a newer one; or convcost check --update",
+            f"use the convcost that wrote it, or a newer one; or {hint}",
         )
     for mistake in _mistakes(data):
-        raise ConvcostError(f"{path}: not a baseline: {mistake}", _HINT)
+        raise ConvcostError(f"{path}: not a baseline: {mistake}", hint)
     return {name: _values(entry) for name, entry in data["checks"].items()}
 
 

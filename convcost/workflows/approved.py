@@ -10,7 +10,7 @@ from convcost.report import Value, exact
 from convcost.sources.baseline import Baseline, Values, load_baseline
 from convcost.sources.check_fields import EXACT
 from convcost.sources.checks import Checks
-from convcost.workflows.judge import Sizes, chosen_layers, is_exact, is_relative
+from convcost.workflows.judge import Sizes, chosen_layers, is_exact, is_relative, need_exact
 
 
 def new_baseline(config: Checks, costs: Mapping[str, Sizes], file: str) -> Baseline:
@@ -32,10 +32,10 @@ def new_baseline(config: Checks, costs: Mapping[str, Sizes], file: str) -> Basel
     return baseline
 
 
-def others_of(config: Checks, file: Path) -> Baseline:
+def others_of(config: Checks, file: Path, command: str) -> Baseline:
     """What a baseline holds of other configurations' checks; nothing where it can't be read."""
     try:
-        there = load_baseline(file) or {}
+        there = load_baseline(file, command) or {}
     except ConvcostError:  # an update is what its hint tells to do
         return {}
     known = {check.name for check in config.checks}
@@ -58,7 +58,7 @@ def approved(
     ``costs`` are today's, ``new`` is what an update is about to write, ``command`` makes it.
 
     Raises:
-        ConvcostError: there is no baseline, or something that is needed is missing in it.
+        ConvcostError: there is no baseline, or what is needed is missing in it or isn't exact.
     """
     needed = {
         check.name: [limit for limit in check.limits if is_exact(limit) and is_relative(limit)]
@@ -67,7 +67,7 @@ def approved(
     needed = {name: limits for name, limits in needed.items() if limits}
     if not needed:
         return {}
-    baseline = load_baseline(file) if new is None else new
+    baseline = load_baseline(file, command) if new is None else new
     if baseline is None:
         raise ConvcostError(f"{file}: there is no baseline yet", f"make it: {command}")
     known = {check.name for check in config.checks}
@@ -79,10 +79,12 @@ def approved(
     for name, limits in needed.items():
         for limit in limits:
             for layer in chosen_layers(limit, costs[name], f"{file}: {name}"):
-                if limit.metric not in baseline[name].get(layer, {}):
-                    what = ": ".join(filter(None, (name, layer)))
-                    message = f"{file}: has no {limit.metric} of {what}"
-                    raise ConvcostError(message, f"make it: {command}")
+                if limit.metric in baseline[name].get(layer, {}):
+                    continue
+                what = ": ".join(filter(None, (name, layer)))
+                need_exact(costs[name], layer, limit.metric, f"{config.path}:{limit.line}: {what}")
+                message = f"{file}: has no {limit.metric} of {what}"
+                raise ConvcostError(message, f"make it: {command}")
     return {name: _sizes(baseline[name]) for name in needed}
 
 

@@ -24,6 +24,7 @@ from convcost.sources.revisions import (
     tree_of,
 )
 from convcost.variants import parse_variant
+from convcost.workflows.advice import OF_CHECKS, advising, reworded
 from convcost.workflows.approved import approved, new_baseline, others_of
 from convcost.workflows.environment import environment
 from convcost.workflows.judge import (
@@ -89,13 +90,13 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
     if not any(check.limits for check in config.checks):
         raise ConvcostError(f"{file}: nothing was checked: every limit is off")
     baseline_file = path.parent / BASELINE
-    others = others_of(config, baseline_file) if request.update else {}
-    with _sides(config, request, notify) as (sides, commit):
+    update = shlex.join(["convcost", "check", *filter(None, [request.config]), "--update"])
+    others = others_of(config, baseline_file, update) if request.update else {}
+    with advising(OF_CHECKS), _sides(config, request, notify) as (sides, commit):
         costs = _count(config, sides, notify)
         baseline = new_baseline(config, costs.mine, file) if request.update else None
         if request.against is None:
-            command = shlex.join(["convcost", "check", *filter(None, [request.config]), "--update"])
-            bases = approved(config, costs.mine, baseline, baseline_file, command)
+            bases = approved(config, costs.mine, baseline, baseline_file, update)
             costs = costs._replace(bases=bases)
         judge = _Judge(request, file, costs, sides, notify, _comparisons(config))
         limits = tuple(judge.all(config))
@@ -114,7 +115,7 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
         },
         rows=tuple(_row(check, costs) for check in config.checks),
         limits=limits,
-        findings=tuple(findings_of(limits)),
+        findings=tuple(findings_of(limits, update if request.against is None else "")),
         notices=(*costs.notices, *_skipped(limits), *_stays(others)),
     )
     return Checked(report, baseline and {**others, **baseline}, baseline_file)
@@ -158,15 +159,10 @@ def _count(config: Checks, sides: Sides, notify: Notify) -> _Costs:
         notify(f"counting, {check.name}", number / len(config.checks))
         report, base = sides.count(check.source, check.inputs)
         mine[check.name] = sizes_of(report)
-        notices += (f"{check.name}: {_said_here(notice)}" for notice in report.notices)
+        notices += (f"{check.name}: {reworded(notice, OF_CHECKS)}" for notice in report.notices)
         if base is not None:
             bases[check.name] = sizes_of(base)
     return _Costs(mine, bases, notices)
-
-
-def _said_here(notice: str) -> str:
-    """A notice of the prompt in a configuration's words."""
-    return notice.replace("use --input", "say input: in the configuration")
 
 
 def _comparisons(config: Checks) -> int:

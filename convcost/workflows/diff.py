@@ -20,6 +20,7 @@ from convcost.sources.revisions import (
 )
 from convcost.sources.saved import load_report
 from convcost.units import format_settings
+from convcost.workflows.advice import OF_DIFFS, advising, reworded
 from convcost.workflows.check import TIME_LIMIT
 from convcost.workflows.environment import environment
 from convcost.workflows.in_place import BETWEEN
@@ -79,8 +80,10 @@ def _name(row: Row) -> str:
 def _counted(text: str) -> Report:
     """The exact costs of a source, here or at a revision."""
     revision, source = _split(text)
-    with _side(revision) as side, opened(side, None, TIME_LIMIT) as sides:
-        return sides.count(source, ())[0]
+    with advising(OF_DIFFS), _side(revision) as side, opened(side, None, TIME_LIMIT) as sides:
+        report = sides.count(source, ())[0]
+    notices = (reworded(notice, OF_DIFFS) for notice in report.notices)
+    return report._replace(notices=tuple(notices))
 
 
 def _split(text: str) -> tuple[str, str]:

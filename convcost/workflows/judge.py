@@ -151,6 +151,17 @@ def is_kept(limit: Limit, found: Value, where: str) -> bool:
     return is_inside
 
 
+def need_exact(costs: Sizes, layer: str, metric: str, where: str) -> None:
+    """Does nothing where a cost is known exactly.
+
+    Raises:
+        ConvcostError: it isn't; says why.
+    """
+    value = _value(costs, layer, metric, where)
+    if value.status != "exact":
+        raise _only_a_bound(metric, value, where)
+
+
 def _is_within(limit: Limit, found: Value, base: Value | None, where: str) -> bool:
     if base is None or base.value is None:
         raise ConvcostError(f"{where}: {limit.metric} of the base isn't known", _OFF)
@@ -173,8 +184,11 @@ def _only_a_bound(metric: str, value: Value, where: str) -> ConvcostError:
     return ConvcostError(f"{where}: {metric} is only a {status}: {value.reason}", _OFF)
 
 
-def findings_of(limits: Iterable[Judged]) -> Iterator[Finding]:
-    """What must be told: broken limits and inconclusive ones, worst first."""
+def findings_of(limits: Iterable[Judged], update: str) -> Iterator[Finding]:
+    """What must be told: broken limits and inconclusive ones, worst first.
+
+    ``update`` is the command that approves an increase, '' where none does.
+    """
     told = [limit for limit in limits if limit.outcome in ("broken", "inconclusive")]
     for limit in sorted(told, key=_badness):
         yield Finding(
@@ -189,7 +203,7 @@ def findings_of(limits: Iterable[Judged]) -> Iterator[Finding]:
             found=_scalar(limit),
             change=change(limit),
             note=limit.note,
-            hint=hint(limit),
+            hint=hint(limit, update),
             file=limit.file,
             line=limit.line,
         )
