@@ -233,6 +233,43 @@ def test_a_model_that_the_base_lacks_is_new(repository: Repository, temporary: P
     assert outcomes(report(against(repository, temporary))) == ["kept", "new"]
 
 
+def test_a_model_in_a_submodule_is_compared_with_the_bases(
+    repository: Repository, temporary: Path, tmp_path: Path
+) -> None:
+    part = Repository(tmp_path / "part")
+    part.commit()
+    allowed = ("-c", "protocol.file.allow=always")
+    repository.git(*allowed, "submodule", "--quiet", "add", str(part.root), "part")
+    repository.config("../part/models/net.py")
+    repository.commit()
+    repository.write("part/models/net.py", MODEL.replace("WIDTH", "5"))
+    found = report(against(repository, temporary), code=1)
+    assert outcomes(found) == ["kept", "broken"]
+    assert found["limits"][1]["base"]["value"] == BEFORE
+    assert repository.git("-C", "part", "worktree", "list").count("\n") == 1
+    clone = tmp_path / "clone"
+    repository.git("clone", "--quiet", str(repository.root), str(clone))
+    assert not list((clone / "part").iterdir())
+    ran = convcost("check", "--against", "HEAD", folder=clone / "models")
+    assert "part/models/net.py: no such file" in refusal(ran)
+
+
+def test_a_submodule_that_lacks_the_bases_commit_is_told(
+    repository: Repository, temporary: Path, tmp_path: Path
+) -> None:
+    part = Repository(tmp_path / "part")
+    part.commit()
+    allowed = ("-c", "protocol.file.allow=always")
+    repository.git(*allowed, "submodule", "--quiet", "add", str(part.root), "part")
+    repository.commit()
+    other = "1" * 40
+    repository.git("update-index", "--cacheinfo", f"160000,{other},part")
+    repository.git("commit", "--quiet", "--message=a")
+    told = refusal(against(repository, temporary))
+    assert f"part: the submodule hasn't got commit {other}" in told
+    assert f"git -C part fetch origin {other}" in told
+
+
 def test_a_folder_that_the_base_lacks_is_new(repository: Repository, temporary: Path) -> None:
     repository.write("README", "")
     repository.git("add", "README")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from convcost.errors import ConvcostError
@@ -30,6 +31,7 @@ _OF_A_REPOSITORY = {
     "GIT_WORK_TREE",
 }
 """What a hook's environment says of the user's repository; the rest is the user's own wish."""
+_SUBMODULE = "160000 commit "
 _BRANCH = re.compile(r"[\w./-]+")
 
 
@@ -92,17 +94,52 @@ def checked_out(root: Path, commit: str) -> Iterator[Path]:
         ConvcostError: git can't make it.
     """
     folder = Path(tempfile.mkdtemp(prefix="convcost-")).resolve()
-    tree = folder / root.name
+    try:
+        with _worktree(root, commit, folder / root.name) as tree:
+            yield tree
+    finally:
+        with _uninterrupted():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _worktree(root: Path, commit: str, tree: Path) -> Iterator[Path]:
+    """A worktree with those of its submodules that the user's tree has."""
     try:
         _git(root, "worktree", "add", "--detach", "--quiet", str(tree), commit)
-        yield tree
+        with ExitStack() as submodules:
+            for path, its_commit in _submodules(root, commit):
+                submodules.enter_context(_worktree(root / path, its_commit, tree / path))
+            yield tree
     finally:
         with _uninterrupted():
             with suppress(ConvcostError):
                 _git(root, "worktree", "remove", "--force", "--force", str(tree))
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(tree, ignore_errors=True)
             with suppress(ConvcostError):
                 _git(root, "worktree", "prune")
+
+
+def _submodules(root: Path, commit: str) -> Iterator[tuple[str, str]]:
+    """The submodules of a commit that the user's tree has, each with its own commit.
+
+    Raises:
+        ConvcostError: one lacks that commit.
+    """
+    entries = _git(root, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
+    for entry in entries:
+        kind, _, path = entry.partition("\t")
+        if not kind.startswith(_SUBMODULE) or not (root / path / ".git").exists():
+            continue
+        its_commit = kind.removeprefix(_SUBMODULE)
+        try:
+            _git(root / path, "cat-file", "-e", f"{its_commit}^{{commit}}")
+        except ConvcostError:
+            raise ConvcostError(
+                f"{root / path}: the submodule hasn't got commit {its_commit}",
+                f"git -C {shlex.quote(path)} fetch origin {its_commit}",
+            ) from None
+        yield path, its_commit
 
 
 @contextmanager
