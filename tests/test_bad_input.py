@@ -641,6 +641,7 @@ def test_a_report_of_wrong_types_is_refused(
         value("parameters", {"status": "exact", "value": float("inf")}),
         value("parameters", {"status": "exact", "value": 10**400}),
         value("multiplications_ratio", {"status": "exact", "value": None}, row=1),
+        value("memory_bound_layers", {"status": "exact", "value": 3}),
         value("latency", {"status": "measured", "value": 1e-5}),
         value("latency", {"status": "measured", "value": 1e-310}),
         value("latency_ratio", {"status": "measured", "value": 0.5}, row=1),
@@ -675,6 +676,7 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> str:
         value("compute_latency", {"status": "measured", "value": 0}, row=1),
         lambda report: report["rows"][1]["values"].pop("multiplications"),
         lambda report: report["rows"][1]["values"].pop("memory_latency"),
+        lambda report: report["totals"].update(bound={"status": "measured", "value": 3}),
     ],
 )
 def test_a_profile_that_has_no_place_under_the_roofline_is_refused(

@@ -100,7 +100,8 @@ def report_mistakes(report: Report) -> Iterator[str]:
             )
             yield from (f"{table}.{index}.values.{text}" for text in mistakes)
             yield from (f"{table}.{index}.base.{text}" for text in _misfits(row.base))
-    yield from (f"totals.{text}" for text in _misfits(report.totals))
+    totals = chain(_misfits(report.totals), _roofline_mistakes(report.totals))
+    yield from (f"totals.{text}" for text in totals)
     yield from (f"base_totals.{text}" for text in _misfits(report.base_totals))
     for index, limit in enumerate(report.limits):
         yield from (f"limits.{index}.{text}" for text in _limit_mistakes(limit))
@@ -128,6 +129,8 @@ def _misfits(values: Mapping[str, Value]) -> Iterator[str]:
             yield f"{key}: {value.status}, but its value is {value.value}"
         elif unit not in _WORDS and isinstance(value.value, str | tuple):
             yield f"{key}: not a number"
+        elif key in METRICS and unit == "word" and isinstance(value.value, int | float | tuple):
+            yield f"{key}: not a word"
         elif unit == "factor" and isinstance(value.value, int | float) and value.value <= 0:
             yield f"{key}: not above 0"
 
