@@ -322,6 +322,7 @@ SCALARS = (
     | st.floats(allow_nan=False)
     | st.text(st.characters(codec="utf-8"))
     | st.sampled_from(["08", "1e3", "0o17", "0x1F", "-.INF", "null", "off", "12:30", "2020-01-01"])
+    | st.sampled_from(["\x85", "a\u2028b", "a\nb", "\t", "\ufeff", "\x7f"])
 )
 
 

@@ -8,6 +8,13 @@ from convcost.sources.yaml_scalars import Loader
 class _Dumper(yaml.SafeDumper):
     """Quotes text that looks like another scalar, in YAML 1.1 or to our loader."""
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Line ends of every kind are told by their escapes: a reader makes one kind of them."""
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 for _first, _scalars in Loader.yaml_implicit_resolvers.items():
     for _tag, _pattern in _scalars:
