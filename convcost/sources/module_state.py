@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.jit import ScriptModule
 
 from convcost.sources.contents import Contents
 from convcost.sources.torch_layers import ATTRIBUTES
@@ -34,7 +34,7 @@ class ModuleState:
         self.parameters: dict[int, tuple[str, Tensor]] = {}
         self.buffers: dict[int, Tensor] = {}
         self._modules: list[tuple[str, nn.Module, dict[str, Any]]] = []
-        self._scripts: list[tuple[torch.jit.ScriptModule, bool]] = []
+        self._scripts: list[tuple[ScriptModule, bool]] = []
         self._contents = Contents()
         seen: set[int] = set()
         pending = [("", root)]
@@ -47,7 +47,7 @@ class ModuleState:
 
     def _add(self, path: str, module: nn.Module) -> None:
         attributes = module.__dict__
-        if isinstance(module, torch.jit.ScriptModule):
+        if isinstance(module, ScriptModule):
             # what it holds is torch's own, and no code of the user's reaches it
             self._scripts.append((module, module.training))
         else:
@@ -55,7 +55,7 @@ class ModuleState:
             if len(attributes) != len(_OWN) + ATTRIBUTES.get(type(module), 0):
                 for key in attributes.keys() - _OWN:
                     self._contents.keep(attributes[key])
-        if any(map(attributes.get, _HOOKS)):
+        if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]:
             for name in _HOOKS:
                 self._contents.keep(attributes[name], depth=0)
         prefix = f"{path}." if path else ""

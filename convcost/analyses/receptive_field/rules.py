@@ -339,8 +339,8 @@ def _side_by_side(joined: Field, fields: Fields, dim: int) -> Field:
 
 def _are_single(fields: Fields, axis: int) -> bool:
     """Whether the fields see single positions of an axis, and not the same."""
-    seen = {box[axis] for field in fields for box in field.boxes}
-    return len(seen) > 1 and any(each.phases and not each.jump for each in seen)
+    seen = [box[axis] for field in fields for box in field.boxes]
+    return any(each.phases and not each.jump for each in seen) and len(set(seen)) > 1
 
 
 def _elementwise(op: Elementwise, fields: Fields, shapes: Shapes) -> Field:
