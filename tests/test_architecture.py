@@ -37,6 +37,7 @@ TORCH_FILES = {
         "tracer",
         "traced",
         "recorder",
+        "writer",
         "at_once",
         "contents",
         "torch_layers",

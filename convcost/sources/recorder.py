@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from convcost.graph import Node, Parameter
-from convcost.ops import Elementwise, Input, Op, Rearrange, Reshape, Select, Shape, Slice
+from convcost.ops import Elementwise, Input, Op, Reshape, Shape
 from convcost.sources.traced import META, Traced, node_of, share_storage
 
 
@@ -46,7 +46,7 @@ class Recorder:
         self.seen_layers: dict[tuple[Any, ...], Any] = {}
         self._results: Iterator[Tensor] = iter(())
         self._marked: list[ref[Tensor]] = []
-        self._constants: list[Tensor] = []
+        self.constants: list[Tensor] = []
         self._stack: list[tuple[str, int]] = [("", 0)]
         self._calls = 0
 
@@ -165,7 +165,7 @@ class Recorder:
             view_of = self.shadows.get(id(view_of), view_of)
         if twin is None:
             twin = self._new_twin(shape, like, dtype)
-        index = self._record(op, tensors, shape, twin.dtype.itemsize, view_of)
+        index = self.record(op, tensors, shape, twin.dtype.itemsize, view_of)
         made = self._wrap(twin, index)
         if type(view_of) is Traced:
             made.base, made.shows = view_of, op
@@ -180,7 +180,7 @@ class Recorder:
         result = next(self._results)
         if isinstance(op, Reshape) and view_of is not None and not share_storage(result, view_of):
             view_of = None
-        index = self._record(op, tensors, tuple(result.shape), result.dtype.itemsize, view_of)
+        index = self.record(op, tensors, tuple(result.shape), result.dtype.itemsize, view_of)
         self._mark(result, index)
         if index == self.wanted:
             self.kept = result.clone()
@@ -204,7 +204,7 @@ class Recorder:
             if tensor is not None:
                 tensor.__dict__.pop("node", None)
 
-    def _record(  # noqa: PLR0913  a node has as many sides
+    def record(  # noqa: PLR0913  a node has as many sides
         self,
         op: Op,
         tensors: Iterable[Tensor | None],
@@ -213,6 +213,7 @@ class Recorder:
         view_of: Tensor | None,
         place: tuple[str, int] | None = None,
     ) -> int:
+        """The index of a new node; ``place`` is a module's path and call, else what runs now."""
         inputs, parameters = self._sources(tensors)
         shares = None if view_of is None else node_of(view_of)
         path, call = place or self._stack[-1]
@@ -242,6 +243,11 @@ class Recorder:
             parameters.append(self.parameter(tensor))
 
     def parameter(self, tensor: Tensor) -> Parameter:
+        """What is recorded of one of the model's parameters, which is used from here on.
+
+        Raises:
+            KeyError: it is none of them.
+        """
         key = id(tensor)
         made = self._made.get(key)
         if made is None:
@@ -269,61 +275,6 @@ class Recorder:
             twin = self._new_twins[key] = _twin(*key)
         return twin
 
-    def write(self, op: Op, target: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
-        """Records an in-place op: ``target`` now holds its result."""
-        shape = self.shape(target)
-        if type(target) is Traced:
-            target.node = self._record(op, tensors, shape, target.twin.dtype.itemsize, target)
-            if target.base is not None or target.views:
-                self._write_through(target)
-            return target
-        new = self.emit(op, tensors, shape, like=target, view_of=target)
-        if not self.real:
-            assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
-            # a buffer, a parameter or a constant: it keeps its value, what was written is read
-            # from here on
-            self.shadows[id(target)] = new
-            self._write_through_constants(target, new)
-        return target
-
-    def _write_through_constants(self, target: Tensor, new: Traced) -> None:
-        """What was written into a constant is in the constants that it shows, or that show it."""
-        for other in self._constants:
-            if other is not target and share_storage(other, target):
-                op = _written(new, other)
-                made = self.emit(op, (other, new), tuple(other.shape), like=other)
-                assert isinstance(made, Traced)  # noqa: S101  the pass has no data
-                self.shadows[id(other)] = made
-
-    def _write_through(self, view: Traced) -> None:
-        """What was written into a view is in its base as well, and in what else shows that."""
-        self._show_again(view, None)
-        base, itemsize = view.base, view.twin.dtype.itemsize
-        while base is not None:
-            if view.twin is base.twin:
-                # the same tensor under another name
-                base.node = view.node
-            else:
-                op = _written(view, base)
-                base.node = self._record(op, (base, view), self.shape(base), itemsize, base)
-            self._show_again(base, view)
-            view, base = base, base.base
-
-    def _show_again(self, base: Traced, written: Traced | None) -> None:
-        """The views of ``base`` that show more than the one that was ``written`` to."""
-        alive = [view for held in base.views or () if (view := held()) is not None]
-        base.views = [ref(view) for view in alive]
-        for view in alive:
-            if view is written or (written is not None and _apart(view, written)):
-                continue
-            place = self.nodes[view.node].module
-            view.node = base.node
-            if view.twin is not base.twin:
-                itemsize = view.twin.dtype.itemsize
-                shape = tuple(view.twin.shape)
-                view.node = self._record(view.shows, (base,), shape, itemsize, base, (place, 0))
-            self._show_again(view, None)
-
     def as_node(self, x: Tensor) -> Tensor:
         """A parameter or constant that is used as an input is: a node, so that it has a shape."""
         if type(x) is Traced or node_of(x) is not None or id(x) in self.shadows:
@@ -332,28 +283,6 @@ class Recorder:
             return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
         self._results = iter((x.detach(), *self._results))
         return self.emit(Elementwise("constant"), (x,), tuple(x.shape))
-
-
-def _apart(one: Traced, other: Traced) -> bool:
-    """Whether two views of one base show no scalar that the other shows."""
-    first, second = one.shows, other.shows
-    if not isinstance(first, Slice | Select) or not isinstance(second, Slice | Select):
-        return False
-    return first.dim == second.dim and _shown(one, first).isdisjoint(_shown(other, second))
-
-
-def _shown(view: Traced, op: Slice | Select) -> set[int]:
-    """The positions of the base along the op's dimension."""
-    if isinstance(op, Select):
-        return {op.position}
-    return set(range(op.start, op.start + view.twin.shape[op.dim] * op.step, op.step))
-
-
-def _written(view: Tensor, base: Tensor) -> Op:
-    """What a write into ``view`` does to ``base``: positions stay where the sizes do."""
-    sizes = enumerate(zip(view.shape, base.shape, strict=False))
-    moved = range(base.dim()) if view.dim() != base.dim() else [i for i, (a, b) in sizes if a != b]
-    return Rearrange(tuple(moved), "write") if moved else Elementwise("write")
 
 
 def _is_channels_last(source: Tensor, shape: Shape) -> bool:

@@ -13,9 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from convcost.ops import Elementwise, Op, Opaque, Output
 from convcost.sources.at_once import at_once
-from convcost.sources.recorder import Recorder
 from convcost.sources.torch_layers import one_op
 from convcost.sources.traced import META, Traced, tensors_in
+from convcost.sources.writer import Writer
 
 SMALL = 4096
 """Constants of at most so many scalars are computed for real, so that Python can read them."""
@@ -25,7 +25,7 @@ class NeedsDataError(Exception):
     """The model asks for a value, which a pass without data hasn't got."""
 
 
-class Tracer(Recorder, TorchDispatchMode):
+class Tracer(Writer, TorchDispatchMode):
     """Asks the rule of each op; ``overwritten`` holds constants of the user's as they were."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Tracer(Recorder, TorchDispatchMode):
         *,
         real: bool,
     ) -> None:
-        Recorder.__init__(self, parameters, buffers, device, real=real)
+        Writer.__init__(self, parameters, buffers, device, real=real)
         TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
         self._rules = rules
         self._layers: dict[tuple[type, Any], Callable[..., Any] | None] = {}
@@ -113,11 +113,11 @@ class Tracer(Recorder, TorchDispatchMode):
         """A constant computed; one of the user's own that is written to is put back afterwards."""
         if func._schema.is_mutable and args:  # noqa: SLF001  the op's own word
             target = args[0]
-            known = (*self._constants, *(tensor for tensor, _ in self.overwritten))
+            known = (*self.constants, *(tensor for tensor, _ in self.overwritten))
             if isinstance(target, Tensor) and not any(target is other for other in known):
                 self.overwritten.append((target, target.detach().clone()))
         result = func(*args, **kwargs)
-        self._constants += tensors_in(result)
+        self.constants += tensors_in(result)
         return result
 
     def without_data(self, value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import zip_longest
 from typing import Any
 
 from convcost.analyses.receptive_field.axis import (
@@ -24,7 +23,14 @@ from convcost.analyses.receptive_field.field import (
     Part,
     alone_axis,
     axes_of,
-    unite,
+)
+from convcost.analyses.receptive_field.joins import (
+    Fields,
+    irregular,
+    side_by_side,
+    spread_out,
+    union_of,
+    with_all_of,
 )
 from convcost.analyses.receptive_field.positions import UnknownFieldError
 from convcost.analyses.receptive_field.reshape import reshape
@@ -61,7 +67,6 @@ from convcost.ops import (
     Unused,
 )
 
-Fields = Sequence[Field]
 Shapes = Sequence[Shape]
 Rule = Callable[[Any, Fields, Shapes], Field]
 """From the op, the fields of its inputs, and their shapes with the output's last, to its field."""
@@ -74,19 +79,7 @@ def _conv(op: Conv, fields: Fields, shapes: Shapes) -> Field:
     channels = len(field.dims) - len(op.kernel_size) - 1
     mixed = field.dims[channels]
     field = field.pool(axes_of(mixed)).at(channels, ()) if mixed else field
-    return _with_all_of(fields[1:], field)
-
-
-def _with_all_of(others: Fields, field: Field) -> Field:
-    """``field`` where each output sees all of the others too: weights that are computed."""
-    if not others:
-        return field
-    rank = len(field.dims)
-    wholes = [
-        other.pool(axis for dim in other.dims for axis in axes_of(dim))._replace(dims=((),) * rank)
-        for other in others
-    ]
-    return _union([field, *wholes], rank)
+    return with_all_of(fields[1:], field)
 
 
 def _window(op: Conv | Pool, fields: Fields, _: Shapes) -> Field:
@@ -192,19 +185,15 @@ def _mix(op: Mix, fields: Fields, shapes: Shapes) -> Field:
 
 
 def _rearrange(op: Rearrange, fields: Fields, shapes: Shapes) -> Field:
-    joined = _union(fields, len(shapes[-1]))
+    joined = union_of(fields, len(shapes[-1]))
     axes = [axis for field in fields for dim in field.dims for axis in axes_of(dim)]
     if not op.dims or len(joined.dims) != len(fields[0].dims):
-        dims: tuple[Dim, ...] = (_irregular(axes), *((),) * (len(shapes[-1]) - 1))
+        dims: tuple[Dim, ...] = (irregular(axes), *((),) * (len(shapes[-1]) - 1))
         return joined.lose(axes, f"{op.kind} isn't followed")._replace(dims=dims[: len(shapes[-1])])
     moved = [axis for dim in op.dims for axis in axes_of(joined.dims[dim])]
     for dim in op.dims:
-        joined = joined.at(dim, _irregular(axes_of(joined.dims[dim])))
+        joined = joined.at(dim, irregular(axes_of(joined.dims[dim])))
     return joined.lose(moved, f"{op.kind} isn't followed")
-
-
-def _irregular(axes: Sequence[int]) -> Dim:
-    return tuple(Part(axis, 0, regular=False) for axis in dict.fromkeys(axes))
 
 
 def _flatten(_: Flatten, fields: Fields, shapes: Shapes) -> Field:
@@ -228,7 +217,7 @@ def _slice(op: Slice, fields: Fields, shapes: Shapes) -> Field:
     axis = alone_axis(field.dims[op.dim])
     if axis is None:
         axes = axes_of(field.dims[op.dim])
-        return field.lose(axes, "a slice of folded positions").at(op.dim, _irregular(axes))
+        return field.lose(axes, "a slice of folded positions").at(op.dim, irregular(axes))
     change = partial(window, kernel_size=1, stride=op.step, before=-op.start, dilation=1)
     return field.map_axes({axis: change})
 
@@ -249,7 +238,7 @@ def _shift(op: Shift, fields: Fields, _: Shapes) -> Field:
         axis = alone_axis(field.dims[dim])
         if axis is None:
             axes = axes_of(field.dims[dim])
-            field = field.lose(axes, "folded positions are rolled").at(dim, _irregular(axes))
+            field = field.lose(axes, "folded positions are rolled").at(dim, irregular(axes))
         else:
             field = field.map_axes({axis: partial(shift_axis, by=-offset)})
     return field
@@ -258,7 +247,7 @@ def _shift(op: Shift, fields: Fields, _: Shapes) -> Field:
 def _linear(_: Linear, fields: Fields, shapes: Shapes) -> Field:
     field = fields[0]
     rank = len(field.dims)
-    return _with_all_of(fields[1:], _summed(field, rank - 1, kept=len(shapes[-1]) >= rank))
+    return with_all_of(fields[1:], _summed(field, rank - 1, kept=len(shapes[-1]) >= rank))
 
 
 def _summed(field: Field, dim: int, *, kept: bool) -> Field:
@@ -275,7 +264,7 @@ def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
     if not left:
         # weights on the left
         mixed = _summed(second, row, kept=len(shapes[-1]) >= len(second.dims))
-        return _union([mixed], len(shapes[-1]))
+        return union_of([mixed], len(shapes[-1]))
     first = left[0]
     # a vector has no dimension but the one that is summed over, and gives the product none
     matrices = len(first.dims) > 1 and len(second.dims) > 1
@@ -285,7 +274,7 @@ def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
     if matrices and shared & set(axes_of(second.dims[-1])):
         # rows and columns run over the same positions, as in attention: every pair meets
         second = second.pool(axes_of(second.dims[-1])).at(len(second.dims) - 1, ())
-    return _union([first, second], len(shapes[-1]))
+    return union_of([first, second], len(shapes[-1]))
 
 
 def _attention(_: Attention, fields: Fields, shapes: Shapes) -> Field:
@@ -295,7 +284,7 @@ def _attention(_: Attention, fields: Fields, shapes: Shapes) -> Field:
     ]
     pooled = [field.pool(axes_of(field.dims[-2])) for field in (key, fields[2])]
     seen = [field.at(len(field.dims) - 2, ()) for field in pooled]
-    return _union([query, *seen, *masks], len(shapes[-1]))
+    return union_of([query, *seen, *masks], len(shapes[-1]))
 
 
 def _recurrence(_: Recurrence, fields: Fields, __: Shapes) -> Field:
@@ -307,7 +296,7 @@ def _recurrence(_: Recurrence, fields: Fields, __: Shapes) -> Field:
 def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
     filled = [i for i, field in enumerate(fields) if axes_of(field.dims[op.dim])]
     if not filled:
-        return _side_by_side(_union(fields, len(shapes[-1])), fields, op.dim)
+        return side_by_side(union_of(fields, len(shapes[-1])), fields, op.dim)
     if len(filled) == 1 and not any(f.boxes for i, f in enumerate(fields) if i != filled[0]):
         axis = alone_axis(fields[filled[0]].dims[op.dim])
         before = sum(shape[op.dim] for shape in shapes[: filled[0]])
@@ -315,32 +304,17 @@ def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
             change = partial(shift_axis, by=-before)
             return fields[filled[0]].map_axes({axis: change})
     axes = [axis for field in fields for axis in axes_of(field.dims[op.dim])]
-    joined = _union([field.at(op.dim, ()) for field in fields], len(shapes[-1]))
+    joined = union_of([field.at(op.dim, ()) for field in fields], len(shapes[-1]))
     lost = joined.lose(dict.fromkeys(axes), "positions are joined end to end")
-    return lost.at(op.dim, _irregular(axes))
+    return lost.at(op.dim, irregular(axes))
 
 
 def _stack(op: Stack, fields: Fields, shapes: Shapes) -> Field:
-    joined = _union(fields, len(shapes[0]))
+    joined = union_of(fields, len(shapes[0]))
     uneven = any(field.boxes != fields[0].boxes for field in fields)
     dim = (Part(NO_AXIS, len(fields), regular=False),) if uneven else ()
     laid = joined._replace(dims=(*joined.dims[: op.dim], dim, *joined.dims[op.dim :]))
-    return _side_by_side(laid, fields, op.dim)
-
-
-def _side_by_side(joined: Field, fields: Fields, dim: int) -> Field:
-    """``joined`` where what lies along ``dim`` are single positions again, taken one by one."""
-    axes = [axis for axis in range(len(joined.boxes[0])) if _are_single(fields, axis)]
-    axes = [axis for axis in axes if not joined.sees_all(axis)]
-    if not axes:
-        return joined
-    return joined.lose(axes, "single positions are laid side by side").at(dim, _irregular(axes))
-
-
-def _are_single(fields: Fields, axis: int) -> bool:
-    """Whether the fields see single positions of an axis, and not the same."""
-    seen = [box[axis] for field in fields for box in field.boxes]
-    return any(each.phases and not each.jump for each in seen) and len(set(seen)) > 1
+    return side_by_side(laid, fields, op.dim)
 
 
 def _elementwise(op: Elementwise, fields: Fields, shapes: Shapes) -> Field:
@@ -352,67 +326,8 @@ def _elementwise(op: Elementwise, fields: Fields, shapes: Shapes) -> Field:
 
 def _join(_: Any, fields: Fields, shapes: Shapes) -> Field:
     after = shapes[-1]
-    known = [_spread(field, shape, after) for field, shape in zip(fields, shapes, strict=False)]
-    return _union(known, len(after))
-
-
-def _spread(field: Field, before: Shape, after: Shape) -> Field:
-    """``field`` once its only position along a dimension is broadcast over many."""
-    if before == after:
-        return field
-    added = len(after) - len(before)
-    for i, dim in enumerate(field.dims):
-        axes = [axis for axis in axes_of(dim) if not field.sees_all(axis)]
-        if axes and before[i] == 1 < after[i + added]:
-            field = field.lose(axes, "one position is spread over others").at(i, ())
-    return field
-
-
-def _union(fields: Fields, rank: int) -> Field:
-    """What is seen through any of the inputs, which broadcast to ``rank`` dimensions."""
-    first = fields[0]
-    if all(field is first for field in fields) and len(first.dims) == rank:
-        return first
-    # what is computed later has mostly seen more: it swallows the others at once
-    boxes = unite(box for field in reversed(fields) for box in field.boxes)
-    if len(first.dims) == rank and all(f.dims == first.dims and not f.bounds for f in fields):
-        axes = [axis for dim in first.dims for axis in axes_of(dim)]
-        if len(axes) == len(set(axes)):
-            return next((f for f in fields if f.boxes == boxes), Field(first.dims, boxes))
-    layouts = list(dict.fromkeys(field.dims for field in fields))
-    bounds = {
-        axis: reason
-        for field in fields
-        for axis, reason in field.bounds.items()
-        if not any(other.sees_all(axis) for other in fields)
-    }
-    joined = Field(_broadcast(layouts, rank), boxes, bounds)
-    crossed = _crossed(layouts, joined)
-    return joined.lose(crossed, "positions meet across dimensions") if crossed else joined
-
-
-def _broadcast(layouts: Sequence[tuple[Dim, ...]], rank: int) -> tuple[Dim, ...]:
-    if len(layouts) == 1 and len(layouts[0]) == rank:
-        return layouts[0]
-    columns = zip_longest(*(reversed(dims[-rank:]) for dims in layouts), fillvalue=())
-    dims = [_longest(column) for column in columns]
-    return ((),) * (rank - len(dims)) + tuple(reversed(dims))
-
-
-def _longest(column: Sequence[Dim]) -> Dim:
-    return max(column, key=lambda dim: (len(dim), any(not part.regular for part in dim)))
-
-
-def _crossed(layouts: Sequence[tuple[Dim, ...]], joined: Field) -> set[int]:
-    """Axes that lie along another dimension in an input than in the result."""
-    offset = {axis: i for i, dim in enumerate(reversed(joined.dims)) for axis in axes_of(dim)}
-    return {
-        axis
-        for dims in layouts
-        for i, dim in enumerate(reversed(dims))
-        for axis in axes_of(dim)
-        if offset.get(axis) != i
-    }
+    known = [spread_out(field, shape, after) for field, shape in zip(fields, shapes, strict=False)]
+    return union_of(known, len(after))
 
 
 def _opaque(op: Opaque, _: Fields, __: Shapes) -> Field:

@@ -1,0 +1,102 @@
+"""What several fields see together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from convcost.analyses.receptive_field.field import Dim, Field, Part, axes_of, unite
+from convcost.ops import Shape
+
+Fields = Sequence[Field]
+
+
+def union_of(fields: Fields, rank: int) -> Field:
+    """What is seen through any of the inputs, which broadcast to ``rank`` dimensions."""
+    first = fields[0]
+    if all(field is first for field in fields) and len(first.dims) == rank:
+        return first
+    # what is computed later has mostly seen more: it swallows the others at once
+    boxes = unite(box for field in reversed(fields) for box in field.boxes)
+    if len(first.dims) == rank and all(f.dims == first.dims and not f.bounds for f in fields):
+        axes = [axis for dim in first.dims for axis in axes_of(dim)]
+        if len(axes) == len(set(axes)):
+            return next((f for f in fields if f.boxes == boxes), Field(first.dims, boxes))
+    layouts = list(dict.fromkeys(field.dims for field in fields))
+    bounds = {
+        axis: reason
+        for field in fields
+        for axis, reason in field.bounds.items()
+        if not any(other.sees_all(axis) for other in fields)
+    }
+    joined = Field(_broadcast(layouts, rank), boxes, bounds)
+    crossed = _crossed(layouts, joined)
+    return joined.lose(crossed, "positions meet across dimensions") if crossed else joined
+
+
+def _broadcast(layouts: Sequence[tuple[Dim, ...]], rank: int) -> tuple[Dim, ...]:
+    if len(layouts) == 1 and len(layouts[0]) == rank:
+        return layouts[0]
+    columns = zip_longest(*(reversed(dims[-rank:]) for dims in layouts), fillvalue=())
+    dims = [_longest(column) for column in columns]
+    return ((),) * (rank - len(dims)) + tuple(reversed(dims))
+
+
+def _longest(column: Sequence[Dim]) -> Dim:
+    return max(column, key=lambda dim: (len(dim), any(not part.regular for part in dim)))
+
+
+def _crossed(layouts: Sequence[tuple[Dim, ...]], joined: Field) -> set[int]:
+    """Axes that lie along another dimension in an input than in the result."""
+    offset = {axis: i for i, dim in enumerate(reversed(joined.dims)) for axis in axes_of(dim)}
+    return {
+        axis
+        for dims in layouts
+        for i, dim in enumerate(reversed(dims))
+        for axis in axes_of(dim)
+        if offset.get(axis) != i
+    }
+
+
+def spread_out(field: Field, before: Shape, after: Shape) -> Field:
+    """``field`` once its only position along a dimension is broadcast over many."""
+    if before == after:
+        return field
+    added = len(after) - len(before)
+    for i, dim in enumerate(field.dims):
+        axes = [axis for axis in axes_of(dim) if not field.sees_all(axis)]
+        if axes and before[i] == 1 < after[i + added]:
+            field = field.lose(axes, "one position is spread over others").at(i, ())
+    return field
+
+
+def with_all_of(others: Fields, field: Field) -> Field:
+    """``field`` where each output sees all of the others too: weights that are computed."""
+    if not others:
+        return field
+    rank = len(field.dims)
+    wholes = [
+        other.pool(axis for dim in other.dims for axis in axes_of(dim))._replace(dims=((),) * rank)
+        for other in others
+    ]
+    return union_of([field, *wholes], rank)
+
+
+def side_by_side(joined: Field, fields: Fields, dim: int) -> Field:
+    """``joined`` where what lies along ``dim`` are single positions again, taken one by one."""
+    axes = [axis for axis in range(len(joined.boxes[0])) if _are_single(fields, axis)]
+    axes = [axis for axis in axes if not joined.sees_all(axis)]
+    if not axes:
+        return joined
+    return joined.lose(axes, "single positions are laid side by side").at(dim, irregular(axes))
+
+
+def _are_single(fields: Fields, axis: int) -> bool:
+    """Whether the fields see single positions of an axis, and not the same."""
+    seen = [box[axis] for field in fields for box in field.boxes]
+    return any(each.phases and not each.jump for each in seen) and len(set(seen)) > 1
+
+
+def irregular(axes: Sequence[int]) -> Dim:
+    """A dimension along which positions of these axes lie in no order that is known."""
+    return tuple(Part(axis, 0, regular=False) for axis in dict.fromkeys(axes))
