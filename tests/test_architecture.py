@@ -40,6 +40,7 @@ TORCH_FILES = {
         "writer",
         "at_once",
         "contents",
+        "escaped",
         "torch_layers",
         "user_code",
         "find_model",

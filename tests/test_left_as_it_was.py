@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -110,22 +111,61 @@ def test_parameters_ask_for_gradients_as_before() -> None:
     assert model.conv.weight.requires_grad
 
 
-def test_a_cache_outside_the_model_gives_an_error_and_no_garbage() -> None:
-    cache: dict[Any, Tensor] = {}
+OUTSIDE: dict[Any, Tensor] = {}
 
+
+@functools.lru_cache
+def lately(y: Tensor) -> Tensor:
+    return torch.zeros_like(y)
+
+
+@functools.cache
+def always(y: Tensor) -> Tensor:
+    return torch.zeros_like(y)
+
+
+CACHES: dict[str, Callable[[Any, Tensor], object]] = {
+    "a dict": lambda _, y: y.add_(OUTSIDE.setdefault("mask", torch.zeros_like(y))),
+    "lru_cache": lambda _, y: y.add_(lately(y)),
+    "cache": lambda _, y: y.add_(always(y)),
+}
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_a_cache_outside_the_model_forgets_the_pass(name: str) -> None:
+    model = Remembers(None, CACHES[name]).eval()
+    x = torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        expected = model.conv(x)
+    report = convcost.profile(model, input=x, measure=False)
+    assert report.notices == ()
+    assert not OUTSIDE
+    with torch.no_grad():
+        assert torch.equal(model(x), expected)
+    OUTSIDE.clear()
+
+
+class Elsewhere:
+    mask: Tensor | None = None
+
+
+def test_what_is_kept_elsewhere_gives_an_error_and_no_garbage() -> None:
     def write(_: Any, y: Tensor) -> None:
-        y.add_(cache.setdefault("mask", torch.zeros_like(y)))
+        if Elsewhere.mask is None:
+            Elsewhere.mask = torch.zeros_like(y)
+        y.add_(Elsewhere.mask)
 
     model = Remembers(None, write).eval()
     report = convcost.profile(model, input=(1, 3, 8, 8), measure=False)
     assert len(report.notices) == 1
-    assert report.notices[0].startswith("forward keeps tensors in a cache outside the model; ")
+    assert report.notices[0].startswith("forward keeps tensors outside the model; ")
     with torch.no_grad(), pytest.raises(RuntimeError, match="clear that cache first"):
         model(torch.zeros(1, 3, 8, 8))
     with pytest.raises(convcost.ConvcostError, match="clear that cache first"):
         convcost.profile(model, input=(1, 3, 8, 8), measure=False)
-    cache.clear()
+    Elsewhere.mask = None
     assert convcost.profile(model, input=(1, 3, 8, 8), measure=False).totals == report.totals
+    Elsewhere.mask = None
 
 
 def test_a_traced_layer_within_a_model_runs() -> None:

@@ -14,14 +14,15 @@ from torch.nn.parameter import is_lazy
 from convcost.graph import Graph, Node, Parameter
 from convcost.ops import Unused
 from convcost.sources.aten import RULES
+from convcost.sources.escaped import forget_escaped
 from convcost.sources.module_state import ModuleState
-from convcost.sources.traced import Traced, disarm_escaped, node_of, tensors_in
+from convcost.sources.traced import Traced, node_of, tensors_in
 from convcost.sources.tracer import NeedsDataError, Tracer
 from convcost.uncollected import uncollected
 
 _ESCAPED = (
-    "forward keeps tensors in a cache outside the model; those of this pass have no data, and the "
-    "model can't run again before that cache is cleared"
+    "forward keeps tensors outside the model; those of this pass have no data, and the model can't "
+    "run again before they are gone"
 )
 
 
@@ -53,7 +54,7 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
     # each stand-in holds its class
     alive = sys.getrefcount(Traced)
     found = _trace(module, args, kwargs, name)
-    if sys.getrefcount(Traced) > alive and disarm_escaped():
+    if sys.getrefcount(Traced) > alive and forget_escaped():
         return found._replace(notices=(*found.notices, _ESCAPED))
     return found
 

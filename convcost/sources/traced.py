@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from typing import Any
 from weakref import ref
@@ -41,25 +40,6 @@ class Traced(Tensor):
     @property
     def is_cpu(self) -> bool:  # type: ignore[override]
         return self.real_device.type == "cpu"
-
-
-class Escaped(Traced):
-    """A stand-in that outlived its pass, in a cache of the user's: any use of it is an error."""
-
-    @classmethod
-    def __torch_function__(cls, *_: Any, **__: Any) -> Any:
-        raise RuntimeError(
-            "a cache outside the model holds a tensor of a pass of convcost's, which has no data: "
-            "clear that cache first"
-        )
-
-
-def disarm_escaped() -> int:
-    """Makes all stand-ins that are still alive ``Escaped``; how many there are."""
-    found = [thing for thing in gc.get_objects() if type(thing) is Traced]
-    for tensor in found:
-        tensor.__class__ = Escaped
-    return len(found)
 
 
 def node_of(tensor: Tensor) -> int | None:
