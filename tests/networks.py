@@ -1,4 +1,4 @@
-"""Random small networks as modules: branches, strides, pools and residuals."""
+"""Small networks as modules: random ones, and what any function of modules does."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ _NORMS: Any = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _MAX: Any = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 _AVG: Any = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
 _PAD: Any = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
+
+
+class Does(nn.Module):
+    """Calls a function with ``parts`` before the input."""
+
+    def __init__(self, function: Callable[..., Any], *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self._function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self._function(*self.parts, x)
 
 
 class Residual(nn.Module):

@@ -233,13 +233,17 @@ def test_a_model_that_the_base_lacks_is_new(repository: Repository, temporary: P
     assert outcomes(report(against(repository, temporary))) == ["kept", "new"]
 
 
-def test_a_model_in_a_submodule_is_compared_with_the_bases(
-    repository: Repository, temporary: Path, tmp_path: Path
-) -> None:
-    part = Repository(tmp_path / "part")
+def add_submodule(repository: Repository, origin: Path) -> None:
+    part = Repository(origin)
     part.commit()
     allowed = ("-c", "protocol.file.allow=always")
     repository.git(*allowed, "submodule", "--quiet", "add", str(part.root), "part")
+
+
+def test_a_model_in_a_submodule_is_compared_with_the_bases(
+    repository: Repository, temporary: Path, tmp_path: Path
+) -> None:
+    add_submodule(repository, tmp_path / "part")
     repository.config("../part/models/net.py")
     repository.commit()
     repository.write("part/models/net.py", MODEL.replace("WIDTH", "5"))
@@ -257,10 +261,7 @@ def test_a_model_in_a_submodule_is_compared_with_the_bases(
 def test_a_submodule_that_lacks_the_bases_commit_is_told(
     repository: Repository, temporary: Path, tmp_path: Path
 ) -> None:
-    part = Repository(tmp_path / "part")
-    part.commit()
-    allowed = ("-c", "protocol.file.allow=always")
-    repository.git(*allowed, "submodule", "--quiet", "add", str(part.root), "part")
+    add_submodule(repository, tmp_path / "part")
     repository.commit()
     other = "1" * 40
     repository.git("update-index", "--cacheinfo", f"160000,{other},part")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  the field's own name for it
+from networks import Does
 from torch import Tensor, nn
 from torch.nn.utils import prune
 from torch.overrides import TorchFunctionMode
@@ -64,18 +65,6 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "Tanh": (nn.Tanh(), IMAGE),
     "GELU": (nn.GELU(approximate="tanh"), IMAGE),
 }
-
-
-class Does(nn.Module):
-    """Calls a function with ``parts`` before the input."""
-
-    def __init__(self, function: Callable[..., Any], *parts: nn.Module) -> None:
-        super().__init__()
-        self.parts = nn.ModuleList(parts)
-        self._function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self._function(*self.parts, x)
 
 
 class Loud(TorchFunctionMode):

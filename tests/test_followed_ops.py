@@ -9,24 +9,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  the field's own name for it
+from networks import Does
 from torch import Tensor, nn
 
 import convcost
 from convcost.analyses.receptive_field.axis import IDENTITY, AxisField, resize
 from convcost.analyses.receptive_field.positions import bits, shift
 from convcost.report import Report, Row
-
-
-class Does(nn.Module):
-    """Calls a function with ``parts`` before the input."""
-
-    def __init__(self, function: Callable[..., Any], *parts: nn.Module) -> None:
-        super().__init__()
-        self.parts = nn.ModuleList(parts)
-        self._function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self._function(*self.parts, x)
 
 
 def profiled(model: nn.Module, given: object) -> Report:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  the field's own name for it
+from networks import Does
 from torch import Tensor, nn
 
 import convcost
 from convcost.report import GLOBAL, Value
-
-
-class Does(nn.Module):
-    """Calls a function with ``parts`` before the input."""
-
-    def __init__(self, function: Callable[..., Any], *parts: nn.Module) -> None:
-        super().__init__()
-        self.parts = nn.ModuleList(parts)
-        self._function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self._function(*self.parts, x)
 
 
 class Case(NamedTuple):
