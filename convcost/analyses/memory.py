@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from math import prod
 
 from convcost.analyses.multiplications import node_multiplications
@@ -49,12 +50,7 @@ def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]
         for node, view, size in zip(nodes, views, sizes, strict=True)
     ]
     work = [node_multiplications(node, graph) for node in nodes]
-    known: dict[tuple[int, int, int], dict[str, Value]] = {}
-    rows = []
-    for key in zip(held, moved, work, strict=True):
-        if key not in known:
-            known[key] = _values(*key)
-        rows.append(known[key])
+    rows = list(map(cache(_values), held, moved, work))
     totals = _values(sum(held), sum(moved), sum(work))
     return rows, {**totals, "peak_activation_bytes": exact(_peak(graph, held))}
 

@@ -98,23 +98,12 @@ class Recorder:
         ``twin`` is the output's, None where it is written into ``x``.
         """
         self._calls += 1
-        name = f"{path}.{first.op.kind}" if path else first.op.kind
         shares = x.node if twin is None else None
-        node = Node(
-            name,
-            first.op,
-            (x.node,),
-            first.shape,
-            parameters,
-            first.itemsize,
-            shares,
-            path,
-            self._calls,
-        )
-        self.nodes.append(node)
+        sides = (first.shape, parameters, first.itemsize, shares)
+        index = self._add(first.op, (x.node,), *sides, (path, self._calls))
         if twin is not None:
-            return self._wrap(twin, len(self.nodes) - 1)
-        x.node = len(self.nodes) - 1
+            return self._wrap(twin, index)
+        x.node = index
         return x
 
     def shape(self, tensor: Tensor) -> Shape:
@@ -216,9 +205,21 @@ class Recorder:
         """The index of a new node; ``place`` is a module's path and call, else what runs now."""
         inputs, parameters = self._sources(tensors)
         shares = None if view_of is None else node_of(view_of)
-        path, call = place or self._stack[-1]
-        name = f"{path}.{op.kind}" if path else op.kind
-        self.nodes.append(Node(name, op, inputs, shape, parameters, itemsize, shares, path, call))
+        place = place or self._stack[-1]
+        return self._add(op, inputs, shape, parameters, itemsize, shares, place)
+
+    def _add(  # noqa: PLR0913  a node has as many sides
+        self,
+        op: Op,
+        inputs: tuple[int, ...],
+        shape: Shape,
+        parameters: tuple[Parameter, ...],
+        itemsize: int,
+        shares: int | None,
+        place: tuple[str, int],
+    ) -> int:
+        name = f"{place[0]}.{op.kind}" if place[0] else op.kind
+        self.nodes.append(Node(name, op, inputs, shape, parameters, itemsize, shares, *place))
         return len(self.nodes) - 1
 
     def _sources(

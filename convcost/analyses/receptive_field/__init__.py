@@ -91,7 +91,7 @@ def _field(node: Node, fields: Sequence[Field | str], nodes: Sequence[Node]) -> 
             return field
         known.append(field)
         shapes.append(nodes[index].shape)
-        sees = sees or field.boxes != ()
+        sees = sees or bool(field.boxes)
     if not sees:
         return Field.of_nothing(len(node.shape))
     shapes.append(node.shape)

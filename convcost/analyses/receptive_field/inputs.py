@@ -49,18 +49,19 @@ def _reads_as_it_is(nodes: Sequence[Node], index: int) -> bool:
 
 def _found(nodes: Sequence[Node], k: int, ranks: Sequence[int], axes: int, follow: Follow) -> Dims:
     """The spatial dimensions of input ``k``: each of its dimensions is followed as an axis."""
+    usual = _last(ranks[k], axes)
     index = _first_reader(nodes, k)
     if index is None:
-        return _last(ranks[k], axes)
+        return usual
     alone = [Field.of_input(rank, range(rank) if i == k else ()) for i, rank in enumerate(ranks)]
     node = nodes[index]
     field = follow(nodes[:index], alone)[node.inputs[0]]
     if isinstance(field, str) or not isinstance(node.op, Conv):
-        return _last(ranks[k], axes)
+        return usual
     along = [alone_axis(dim) for dim in field.dims[-len(node.op.kernel_size) :]]
     found = tuple(dim for dim in along if dim is not None)
     if len(found) < len(along):
-        return _last(ranks[k], axes)
+        return usual
     return found if len(found) == axes else ()
 
 

@@ -59,9 +59,6 @@ def _conv_transpose(
     # [n, o, *spatial] = conv_transpose([n, i, *spatial], [i, o / groups, *kernel])
     shape = tracer.shape(weight)
     axes = len(shape) - 2
-    limits = zip(each(output_padding, axes), each(stride, axes), each(dilation, axes), strict=True)
-    if any(extra >= max(step, rate) for extra, step, rate in limits):
-        raise ShapeError("output_padding must be smaller than the stride or the dilation")
     op = Conv(
         shape[0],
         shape[1] * groups,
