@@ -1,8 +1,5 @@
 """The result of every command: what is saved as JSON and what every renderer takes."""
 
-# saved.report_form reads the annotations as text, with its own forms for the names in them
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from convcost.render.cells import Column
-from convcost.render.check_table import check_view
 from convcost.render.designs import specs
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
@@ -46,6 +45,8 @@ class TableView:
     ) -> Iterator[RenderableType]:
         report = self._report
         if report.kind == "check":
+            from convcost.render.check_table import check_view  # noqa: PLC0415  only here
+
             yield from check_view(report)
             return
         yield from (Text(title(report), style="bold"), "")

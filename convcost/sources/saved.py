@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
-from convcost import report
 from convcost.errors import ConvcostError, show_value
-from convcost.report import Report
+from convcost.report import EffectiveField, Finding, Limit, Report, Row, Seen, Value
 from convcost.sources.saved_checks import data_mistakes, report_mistakes
 
 _VERSION = 1
-_KINDS = (
-    report.Value,
-    report.Row,
-    report.Finding,
-    report.Limit,
-    report.Seen,
-    report.EffectiveField,
-    report.Report,
-)
+_KINDS = (Value, Row, Finding, Limit, Seen, EffectiveField, Report)
 _HINT = "save one with --output FILE.json"
 
 
@@ -79,15 +74,23 @@ def report_adapter() -> TypeAdapter[Report]:
 
 def report_form() -> type[BaseModel]:
     """A report as mappings: pydantic takes named tuples from lists too, which no report has."""
-    forms: dict[str, Any] = {}
+    forms: dict[Any, Any] = {}
     for kind in _KINDS:
-        hints = get_type_hints(kind, {**vars(report), **forms})
         fields: dict[str, Any] = {
-            key: (hint, kind._field_defaults.get(key, ...)) for key, hint in hints.items()
+            key: (_in_forms(hint, forms), kind._field_defaults.get(key, ...))
+            for key, hint in get_type_hints(kind).items()
         }
         config = ConfigDict(extra="forbid")
-        forms[kind.__name__] = create_model(
-            kind.__name__, __config__=config, __doc__=kind.__doc__, **fields
-        )
-    form: type[BaseModel] = forms["Report"]
+        forms[kind] = create_model(kind.__name__, __config__=config, __doc__=kind.__doc__, **fields)
+    form: type[BaseModel] = forms[Report]
     return form
+
+
+def _in_forms(hint: Any, forms: Mapping[Any, Any]) -> Any:
+    """A type with the forms in the place of the named tuples in it."""
+    if get_origin(hint) is Literal:
+        return hint
+    parts = tuple(_in_forms(part, forms) for part in get_args(hint))
+    if isinstance(hint, UnionType):
+        return reduce(or_, parts)
+    return get_origin(hint)[parts] if parts else forms.get(hint, hint)
