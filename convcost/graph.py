@@ -1,5 +1,6 @@
 """The frozen graph that every analysis reads and every variant rewrites."""
 
+from collections.abc import Mapping
 from math import prod
 from typing import NamedTuple
 
@@ -39,11 +40,16 @@ class Node(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes in topological order; ``output`` is the index of the (first) output."""
+    """Nodes in topological order; ``output`` is the index of the (first) output.
+
+    ``returned`` has, for calls of modules whose last op isn't what made their (first) output, the
+    node that did (None: they gave no tensor), by the module's path and the number of the call.
+    """
 
     name: str
     nodes: tuple[Node, ...]
     output: int
+    returned: Mapping[tuple[str, int], int | None] = {}
 
 
 class GraphBuilder:

@@ -145,6 +145,15 @@ def test_a_cache_outside_the_model_forgets_the_pass(name: str) -> None:
     OUTSIDE.clear()
 
 
+def test_a_circle_of_garbage_is_no_cache() -> None:
+    def go_round(_: Any, y: Tensor) -> None:
+        circle: list[Any] = [y]
+        circle.append(circle)
+
+    report = convcost.profile(Remembers(None, go_round), input=(1, 3, 8, 8), measure=False)
+    assert report.notices == ()
+
+
 class Elsewhere:
     mask: Tensor | None = None
 

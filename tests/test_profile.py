@@ -177,6 +177,49 @@ def test_a_folded_row_has_what_its_layers_have_together(net: str) -> None:
     assert folded["body"].values["receptive_field"].value == "global"
 
 
+SEVERAL_OUTPUTS = """
+class Aside(nn.Module):
+    def forward(self, x):
+        y = x * 2
+        self.mean = y.mean(1)
+        return y
+
+class Body(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru = nn.GRU(8, 6, batch_first=True)
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.aside = Aside()
+
+    def forward(self, x):
+        y, state = self.gru(x)
+        z, weights = self.attention(y, y, y)
+        return {"z": self.aside(z), "weights": weights + 1, "state": state + 1}
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = Body()
+
+    def forward(self, x):
+        return self.body(x)
+"""
+
+
+@pytest.mark.parametrize("extra", ["", "torch.linalg.norm(x).item()"], ids=["traced", "on_data"])
+@pytest.mark.parametrize(
+    ("depth", "layers"), [(None, ("body.gru", "body.attention", "body.aside")), (1, ("body",))]
+)
+def test_a_layer_with_several_outputs_has_the_shape_of_the_first(
+    depth: int | None, layers: tuple[str, ...], extra: str, tmp_path: Path
+) -> None:
+    text = SEVERAL_OUTPUTS.replace("return self.body(x)", f"{extra}\n        return self.body(x)")
+    report = counted(write(tmp_path, text) + ":Net", 1, 12, 8, depth=depth)
+    shapes = {row.name: row.output_shape for row in report.rows}
+    assert [shapes[name] for name in layers] == [(1, 12, 6)] * len(layers)
+    assert bool(report.notices) is bool(extra)
+
+
 def test_expanded_rows_are_single_ops(tmp_path: Path) -> None:
     source = write(tmp_path, ATTENTION) + ":Net"
     report = counted(source, expand=True)

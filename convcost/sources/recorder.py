@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convcost.graph import Node, Parameter
 from convcost.ops import Elementwise, Input, Op, Reshape, Shape
-from convcost.sources.traced import META, Traced, node_of, share_storage
+from convcost.sources.traced import META, Traced, first_node, node_of, share_storage
 
 
 class Recorder:
@@ -31,6 +31,7 @@ class Recorder:
         real: bool,
     ) -> None:
         self.nodes: list[Node] = []
+        self.returned: dict[tuple[str, int], int | None] = {}
         self.failed_at = ""
         self.wanted: int | None = None
         self.kept: Tensor | None = None
@@ -59,10 +60,15 @@ class Recorder:
         self._calls += 1
         self._stack.append((path, self._calls))
         try:
-            return forward(*args, **kwargs)
+            result = forward(*args, **kwargs)
+            node = result.node if type(result) is Traced else first_node(result)
+            if node != len(self.nodes) - 1:
+                self.returned[self._stack[-1]] = node
         except Exception:
             self.failed_at = self.failed_at or path
             raise
+        else:
+            return result
         finally:
             self._stack.pop()
 

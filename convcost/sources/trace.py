@@ -16,7 +16,7 @@ from convcost.ops import Unused
 from convcost.sources.aten import RULES
 from convcost.sources.escaped import forget_escaped
 from convcost.sources.module_state import ModuleState
-from convcost.sources.traced import Traced, node_of, tensors_in
+from convcost.sources.traced import Traced, first_node
 from convcost.sources.tracer import NeedsDataError, Tracer
 from convcost.uncollected import uncollected
 
@@ -115,7 +115,7 @@ def _run(  # noqa: PLR0913
     try:
         with tracer:
             result = module(*inputs, **named)
-        output = next((node for t in _outputs(result) if (node := node_of(t)) is not None), None)
+        output = first_node(result)
     except NeedsDataError:
         raise
     except Exception as error:
@@ -126,7 +126,7 @@ def _run(  # noqa: PLR0913
             tensor.copy_(value)
     last = len(tracer.nodes) - 1 if output is None else output
     unused = _unused(state, tracer.used)
-    return Graph(name, (*tracer.nodes, *unused), last)
+    return Graph(name, (*tracer.nodes, *unused), last, tracer.returned)
 
 
 def _device(state: ModuleState) -> torch.device:
@@ -147,12 +147,6 @@ def _stand_in(tracer: Tracer, value: Any, name: str, device: torch.device) -> An
     if isinstance(value, dict):
         return {k: _stand_in(tracer, v, f"{name}[{k}]", device) for k, v in value.items()}
     return value
-
-
-def _outputs(result: Any) -> Iterator[Tensor]:
-    yield from tensors_in(result)
-    if hasattr(result, "__dict__") and not isinstance(result, Tensor):
-        yield from tensors_in(vars(result))
 
 
 def _unused(state: ModuleState, used: Collection[int]) -> Iterator[Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from weakref import ref
 
@@ -51,6 +52,13 @@ def share_storage(first: Tensor, second: Tensor) -> bool:
     """Whether two tensors show the same scalars, of data or of none."""
     one, other = first.untyped_storage(), second.untyped_storage()
     return bool(one._cdata == other._cdata)  # noqa: SLF001  data_ptr is 0 without data
+
+
+def first_node(result: Any) -> int | None:
+    """The node of the first tensor in what a ``forward`` gave, an object of the user's own too."""
+    is_object = hasattr(result, "__dict__") and not isinstance(result, Tensor)
+    tensors = chain(tensors_in(result), tensors_in(vars(result) if is_object else ()))
+    return next((node for t in tensors if (node := node_of(t)) is not None), None)
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

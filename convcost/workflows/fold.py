@@ -16,12 +16,16 @@ _FREE = (Expand, Flatten, Output, Permute, Reshape, Select, Slice)
 
 
 class Group(NamedTuple):
-    """Nodes that make one row; ``is_call`` where they are all of one call of a leaf module."""
+    """Nodes that make one row; ``is_call`` where they are all of one call of a leaf module.
+
+    ``returned`` is the node of the (first) output where that isn't the last one.
+    """
 
     name: str
     module: str
     nodes: Sequence[int]
     is_call: bool
+    returned: int | None = None
 
 
 def layer_groups(graph: Graph) -> list[Group]:
@@ -39,7 +43,8 @@ def layer_groups(graph: Graph) -> list[Group]:
             indexes.append(index)
         else:
             call, indexes = node.call, [index]
-            groups.append(Group(node.module, node.module, indexes, is_call=True))
+            first = graph.returned.get((node.module, call))
+            groups.append(Group(node.module, node.module, indexes, is_call=True, returned=first))
     return _told_apart(groups)
 
 
@@ -57,7 +62,11 @@ def module_groups(graph: Graph, depth: int) -> list[Group]:
     for index, node in enumerate(graph.nodes):
         path = ".".join(node.module.split(".")[:depth])
         members.setdefault(path or node.name, []).append(index)
-    return [Group(path, path, tuple(indexes), is_call=False) for path, indexes in members.items()]
+    last = {path: node for (path, _), node in graph.returned.items()}
+    return [
+        Group(path, path, tuple(indexes), is_call=False, returned=last.get(path))
+        for path, indexes in members.items()
+    ]
 
 
 def _inner_paths(graph: Graph) -> set[str]:
@@ -93,8 +102,10 @@ def rows_of(graph: Graph, costs: Costs, groups: Sequence[Group]) -> Iterator[Row
             continue
         nodes = [graph.nodes[index] for index in group.nodes]
         values = [costs.rows[index] for index in group.nodes]
-        shape = nodes[-1].shape
-        yield Row(group.name, "standard", _kind(nodes, values), group.module, shape, _fold(values))
+        last = group.nodes[-1] if group.returned is None else group.returned
+        shape = graph.nodes[last].shape
+        folded = _fold(values, costs.rows[last])
+        yield Row(group.name, "standard", _kind(nodes, values), group.module, shape, folded)
 
 
 def _kind(nodes: Sequence[Node], values: Sequence[dict[str, Value]]) -> str:
@@ -105,13 +116,13 @@ def _kind(nodes: Sequence[Node], values: Sequence[dict[str, Value]]) -> str:
     return next((node.op.kind for node in nodes if not _is_free(node)), nodes[0].op.kind)
 
 
-def _fold(values: Sequence[dict[str, Value]]) -> dict[str, Value]:
-    """The values of several ops as those of one layer; where it sees is what its last op sees."""
+def _fold(values: Sequence[dict[str, Value]], last: dict[str, Value]) -> dict[str, Value]:
+    """The values of several ops as those of one layer; where it sees is what its output sees."""
     summed = {key: _sum([value[key] for value in values]) for key in _SUMMED}
     moved = number(summed["bytes_moved"])
     work = 2 * number(summed["multiplications"])
     intensity = exact(work / moved if work else 0)
-    return {**values[-1], **summed, "arithmetic_intensity": intensity}
+    return {**last, **summed, "arithmetic_intensity": intensity}
 
 
 def _sum(values: Sequence[Value]) -> Value:
