@@ -11,6 +11,7 @@ import pytest
 from cli import convcost, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from convcost.analyses import analyse
 from convcost.analyses.receptive_field import find_network_field
@@ -25,14 +26,17 @@ from convcost.search.rates import fewest_rates
 from convcost.search.stacks import find_stack, restack, stack_rates
 from convcost.search.stages import find_stages
 from convcost.search.suggest import Bounds, Found, search
+from convcost.sources.forward import run_forward
+from convcost.sources.model import from_module
 from convcost.sources.spec import load_spec
 from convcost.sources.spec_text import spec_text
 from convcost.sources.yaml_file import parse_value
 from convcost.sources.yaml_text import flow_text
 from convcost.variants import VARIANTS, parse_variant
 from convcost.variants.mixed import parse_mixed, rewrite_mixed
-from convcost.variants.rewrite import eligible, rewrite
-from convcost.workflows.designs import spec_source
+from convcost.variants.rewrite import Choice, eligible, rewrite
+from convcost.workflows.alternatives import rewritten_graph
+from convcost.workflows.designs import model_source, spec_source
 from convcost.workflows.suggested import in_time, spec_design
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -245,6 +249,34 @@ def test_a_candidates_counts_are_those_of_its_graph() -> None:
         totals = analyse(spec_design(candidate)).totals
         assert candidate.counts == Counts(*(int(number(totals[key])) for key in Counts._fields))
         assert Fields().of(candidate) == network_field(spec_design(candidate))
+
+
+class SharedHead(nn.Module):
+    """One head for the maps of two strides, as detectors have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.down = nn.Conv2d(8, 8, 3, stride=2, padding=1)
+        convs = (nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 4, 3, padding=1))
+        self.head = nn.Sequential(*convs)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        first = self.stem(x)
+        return self.head(first), self.head(self.down(first))
+
+
+def test_a_candidates_counts_are_those_of_its_model_where_a_layer_runs_twice() -> None:
+    loaded = from_module(SharedHead(), (1, 3, 32, 32))
+    graph, _ = run_forward(loaded, "SharedHead")
+    source = model_source(loaded, graph, Choice(), ())
+    assert source.rewritable == {"down", "head.0", "head.1"}
+    stages = tuple(find_stages(source.graph, source.costs, source.rewritable))
+    assert {name for stage in stages for name in stage.names} == source.rewritable
+    for candidate in candidates(Base("", source.graph, stages, (1,))):
+        _, made = rewritten_graph(loaded, graph, candidate.mixed, Choice(), share=True)
+        totals = analyse(made).totals
+        assert candidate.counts == Counts(*(int(number(totals[key])) for key in Counts._fields))
 
 
 def test_stages_are_told_apart_by_their_globs() -> None:

@@ -22,13 +22,15 @@ class Stage(NamedTuple):
 
 
 def find_stages(graph: Graph, costs: Costs, chosen: Collection[str]) -> list[Stage]:
-    """The stages of ``graph``, first to last; convolutions outside ``chosen`` belong to none."""
-    steps = [
-        (str(values["effective_stride"].value), node.name)
-        for node, values in zip(graph.nodes, costs.rows, strict=True)
-        if node.name in chosen
-    ]
-    runs = (tuple(name for _, name in run) for _, run in groupby(steps, key=lambda step: step[0]))
+    """The stages of ``graph``, first to last; convolutions outside ``chosen`` belong to none.
+
+    One that runs several times belongs where it runs first.
+    """
+    strides: dict[str, str] = {}
+    for node, values in zip(graph.nodes, costs.rows, strict=True):
+        if node.name in chosen:
+            strides.setdefault(node.name, str(values["effective_stride"].value))
+    runs = (tuple(run) for _, run in groupby(strides, key=strides.__getitem__))
     return [Stage(names, _globs(names, chosen)) for names in runs]
 
 

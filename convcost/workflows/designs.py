@@ -46,7 +46,7 @@ def spec_source(graph: Graph, only: tuple[str, ...], keep: tuple[str, ...]) -> S
 def model_source(
     loaded: LoadedModel, graph: Graph, choice: Choice, notices: tuple[str, ...]
 ) -> Source:
-    """What may be varied of a model: what a rewrite would change, and what runs once."""
+    """What may be varied of a model: what a rewrite would change, and what runs."""
     from convcost.workflows.alternatives import rewrite_model  # noqa: PLC0415  torch
 
     separable = parse_variant("separable")
@@ -57,15 +57,20 @@ def model_source(
 
 
 def _by_module(graph: Graph) -> Graph:
-    """``graph`` with each convolution that runs once called as its module is."""
-    convs = [node for node in graph.nodes if isinstance(node.op, Conv)]
-    calls = Counter(node.module for node in convs)
-    owners = Counter(node.parameters[0].name for node in convs if node.parameters)
+    """``graph`` with each convolution called as its module is, however often that runs.
+
+    Not where a module has several weights, or several modules have one.
+    """
+    convs = [node for node in graph.nodes if isinstance(node.op, Conv) and node.parameters]
+    pairs = {(node.module, node.parameters[0].name) for node in convs}
+    weights = Counter(module for module, _ in pairs)
+    owners = Counter(weight for _, weight in pairs)
 
     def named(node: Node) -> Node:
-        once = isinstance(node.op, Conv) and node.parameters and calls[node.module] == 1
-        alone = once and owners[node.parameters[0].name] == 1
-        return node._replace(name=node.module) if alone and node.module else node
+        if not isinstance(node.op, Conv) or not node.parameters or not node.module:
+            return node
+        alone = weights[node.module] == owners[node.parameters[0].name] == 1
+        return node._replace(name=node.module) if alone else node
 
     return graph._replace(nodes=tuple(map(named, graph.nodes)))
 
@@ -113,7 +118,9 @@ def _varied(source: Source, stages: list[Stage]) -> tuple[tuple[Stage, ...], lis
     if len(stages) <= MOST_STAGES:
         return tuple(stages), []
     rows = zip(source.graph.nodes, source.costs.rows, strict=True)
-    weight = {node.name: number(values["multiplications"]) for node, values in rows}
+    weight = Counter[str]()
+    for node, values in rows:
+        weight[node.name] += int(number(values["multiplications"]))
     heaviest = sorted(stages, key=lambda stage: -sum(weight[name] for name in stage.names))
     kept = tuple(stage for stage in stages if stage in heaviest[:MOST_STAGES])
     return kept, [f"changes of {len(stages) - MOST_STAGES} small stages of {len(stages)}"]
