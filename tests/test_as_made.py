@@ -14,10 +14,14 @@ from torch import Tensor, nn
 
 import convcost as package
 from convcost.errors import ConvcostError
+from convcost.measure import machine
+from convcost.measure.execute import protocol
+from convcost.measure.in_place import on_device
 from convcost.measure.intervals import Estimate
 from convcost.measure.machine import settled, with_seed
-from convcost.measure.place import format_of
-from convcost.measure.roofline import _as_convolutions
+from convcost.measure.models import on_its_device
+from convcost.measure.place import format_of, torch_errors
+from convcost.measure.precision import as_convolutions, in_full_precision
 from convcost.measure.settings import Settings
 from convcost.measure.trust import instrument_doubt
 from convcost.workflows.compare import CompareRequest
@@ -179,6 +183,61 @@ def test_denormals_are_as_before_afterwards() -> None:
             torch.set_flush_denormal(False)
 
 
+def test_a_gpu_that_starts_later_has_the_users_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    torch.manual_seed(42)
+    with with_seed(0):
+        assert seeds[-1] == 0
+    assert seeds[-1] == 42
+
+
+def test_a_model_of_several_dtypes_keeps_them() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3).to(torch.bfloat16), nn.BatchNorm2d(8))
+    args = [torch.zeros(1, 3, 8, 8, dtype=torch.bfloat16)]
+    on_its_device(model, args, {}, Settings(memory_format="channels_last"))
+    assert [parameter.dtype for parameter in model.parameters()] == [
+        *(torch.bfloat16,) * 2,
+        *(torch.float32,) * 2,
+    ]
+    assert format_of(model) == "channels_last"
+
+
+def test_inputs_go_where_the_model_runs_even_without_parameters() -> None:
+    (there,), _ = on_device([torch.zeros(1, 3)], {}, torch.device("meta"))
+    assert there.is_meta
+
+
+def test_what_a_full_gpu_answers_is_told_as_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: torch.device) -> int:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(machine, "free_bytes", full)
+    with pytest.raises(ConvcostError, match=r"run this on cpu .*: CUDA error: out of memory"):
+        package.compare(settings=QUICK)
+    with pytest.raises(ConvcostError, match=r"run this on cpu .*: CUDA error: out of memory"):
+        package.profile(small(), input=(1, 3, 16, 16), settings=QUICK)
+
+
+def test_an_error_without_a_text_is_told_by_its_name() -> None:
+    with pytest.raises(ConvcostError, match="NotImplementedError"), torch_errors(Settings()):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("settings", [Settings(compile="on"), Settings(cuda_graph=True)])
+def test_settings_that_a_command_can_not_follow_are_refused(settings: Settings) -> None:
+    with pytest.raises(ConvcostError, match="profile times calls as they are"):
+        package.profile(small(), input=(1, 3, 16, 16), settings=settings)
+    with pytest.raises(ConvcostError, match=r"measure\(\) times calls as they are"):
+        package.measure({"a": lambda: None}, settings=settings)
+    assert package.profile(small(), input=(1, 3, 16, 16), settings=settings, measure=False).rows
+
+
+def test_an_accelerator_waits_for_one_thread() -> None:
+    assert protocol(torch.device("cpu"), 16, QUICK).threads == 16
+    assert protocol(torch.device("cuda"), 16, QUICK).threads == 1
+
+
 def test_a_module_without_data_is_told_what_it_lacks() -> None:
     with torch.device("meta"):
         model = small()
@@ -200,9 +259,19 @@ def test_matrix_products_get_the_precision_of_convolutions_on_cuda() -> None:
     product: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
     before = product.fp32_precision
-    with _as_convolutions(torch.device("cuda")):
+    with as_convolutions(torch.device("cuda")):
         assert product.fp32_precision == cudnn.conv.fp32_precision
     assert product.fp32_precision == before
+
+
+def test_a_proof_runs_in_full_precision() -> None:
+    backends: Any = torch.backends
+    settings = (backends.cudnn.conv, backends.cuda.matmul, backends.mkldnn.conv)
+    before = [each.fp32_precision for each in settings]
+    assert before[0] == "tf32"
+    with in_full_precision():
+        assert [each.fp32_precision for each in settings] == ["ieee"] * 3
+    assert [each.fp32_precision for each in settings] == before
 
 
 def test_a_module_without_data_is_counted_a_second_time() -> None:

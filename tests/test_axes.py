@@ -22,6 +22,7 @@ from convcost.measure.comparison import Protocol, measure_calls
 from convcost.measure.driver import ClockWatch
 from convcost.measure.settings import Settings
 from convcost.measure.threads import ThreadsClock
+from convcost.render.notes import footnotes
 from convcost.report import number
 from convcost.sources.saved import load_report
 
@@ -230,6 +231,17 @@ def test_compiled_rows_stand_beside_the_others() -> None:
     assert "standard, compiled: on paper as many multiplications; here " in ran.out
 
 
+def test_a_compiler_joins_ops_so_that_their_roofline_says_nothing() -> None:
+    options = ("--compile", "off,on", "--variant", "separable", "--format", "json")
+    ran = convcost("compare", *QUICK, *options, timeout=240)
+    assert ran.code == 0, ran.err
+    rows = json.loads(ran.out)["rows"]
+    assert [("bound" in row["values"]) for row in rows] == [
+        row.get("settings", {}).get("compile") != "on" for row in rows
+    ]
+    assert len(rows) == 4
+
+
 def test_without_a_compiler_nothing_is_compiled(tmp_path: Path) -> None:
     env = {"CXX": "/nowhere", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
     ran = convcost("compare", *QUICK, "--compile", "on", env=env, timeout=240)
@@ -408,6 +420,32 @@ class TestClocks:
             "most_clock_mhz": 1980,
             "slowed_by": "power cap, heat",
         }
+
+    def test_are_unknown_to_an_older_library(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delattr(pynvml, "nvmlDeviceGetCurrentClocksEventReasons")
+        watch = ClockWatch(torch.device("cuda"))
+        watch.look()
+        assert watch.told() == {}
+
+    def test_come_without_what_the_driver_keeps_to_itself(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def silent(*_: object) -> None:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetCurrentClocksEventReasons", silent)
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetMaxClockInfo", silent)
+        watch = ClockWatch(torch.device("cuda"))
+        watch.look()
+        assert watch.told() == {"clock_mhz": 1410}
+        report = Report(
+            kind="compare",
+            source="net.yaml",
+            input=(),
+            environment={"clock_mhz": 1410},
+            rows=(),
+        )
+        assert "clock 1410 MHz" in list(footnotes(report))
 
     def test_are_unknown_where_the_driver_does_not_tell(
         self, monkeypatch: pytest.MonkeyPatch

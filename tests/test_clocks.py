@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from convcost.measure.clocks import PARTS, ColdClock, HostClock, clock_for
+from convcost.measure.clocks import PARTS, ColdClock, HostClock, MpsClock, clock_for
 from convcost.measure.rounds import Spent
 
 
@@ -117,14 +117,17 @@ def test_on_mps_the_stream_is_waited_for_and_never_an_event(
 ) -> None:
     waits: list[None] = []
     monkeypatch.setattr(torch, "Event", MpsEvent)
+    monkeypatch.setattr(MpsClock, "now", staticmethod(lambda: FakeEvent.stream / 1e3))
     monkeypatch.setattr(torch.mps, "synchronize", lambda: waits.append(None))
 
     def call() -> None:
         FakeEvent.stream += 2.0
 
     clock = clock_for(torch.device("mps"))
-    assert clock.block(call, 10) == Spent(mean=0.002, fastest=0.002)
+    found = clock.block(call, 10)
+    assert found.mean == found.fastest == pytest.approx(0.002)
+    assert len(waits) == 2
     first, second = clock.mark(), clock.mark()
     first._at, second._at = second._at + 1.0, first._at
     assert clock.spans([first, second]) == [0.0]
-    assert len(waits) == 2
+    assert len(waits) == 3

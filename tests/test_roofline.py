@@ -19,9 +19,9 @@ from convcost.measure.rounds import Spent
 from convcost.ops import Conv
 from convcost.render.notes import footnotes
 from convcost.report import Report, Row, Value, number
-from convcost.workflows.roofline import became_memory_bound, bound_of, on_roofline, works
+from convcost.workflows.roofline import Work, became_memory_bound, bound_of, on_roofline, works
 
-CEILINGS = Ceilings(1e11, 2e10, 5e-6)
+CEILINGS = Ceilings(1e11, 2e10, 5e-6, 1e10)
 """Those of a machine with two cores."""
 
 
@@ -106,10 +106,49 @@ def test_a_layer_whose_parts_move_more_than_they_multiply_became_bound_by_memory
 
 
 def test_this_machines_ceilings_are_positive_and_plausible() -> None:
-    rate, bandwidth, floor = measure_ceilings(torch.device("cpu"), torch.float32, HostClock())
-    assert 1e7 < rate < 1e14
+    rate, bandwidth, floor, products = measure_ceilings(
+        torch.device("cpu"), torch.float32, HostClock()
+    )
+    assert 1e7 < rate == products < 1e14
     assert 1e7 < bandwidth < 1e13
     assert 1e-8 < floor < 1
+
+
+def test_matrix_products_have_a_rate_of_their_own() -> None:
+    product, convolution = Work(1e9, 1.0, is_product=True), Work(1e9, 1.0)
+    best = [
+        number(on_roofline([work], CEILINGS, Value("unavailable", None))["compute_latency"])
+        for work in (product, convolution)
+    ]
+    assert best == [0.1, 0.01]
+
+
+def test_a_row_whose_time_the_clock_can_not_tell_is_bound_by_nothing() -> None:
+    assert "bound" not in values(network(conv(8, 8, 3), size=9), 0.0)
+
+
+def test_starting_a_library_is_not_timed() -> None:
+    class Clock(HostClock):
+        """The first product takes longer than all of the time there is; small ones are slow."""
+
+        time = 0.0
+        started = False
+
+        def now(self) -> float:
+            self.time += 0.01
+            return self.time
+
+        def block(self, call: Call, times: int) -> Spent:
+            result = call()
+            if not isinstance(result, torch.Tensor) or result.dim() != 2:
+                return Spent(1e-3, 1e-3)
+            seconds = 1e-3 + 1e-4 * (len(result) / 256) ** 3
+            self.time += times * seconds if self.started else 0.15
+            self.started = True
+            return Spent(seconds, seconds)
+
+    found = measure_ceilings(torch.device("cpu"), torch.float32, Clock())
+    assert found.multiplications_per_second > 5e10
 
 
 def test_a_call_costs_no_more_in_half_precision() -> None:

@@ -9,15 +9,16 @@ from convcost.measure.clocks import Call
 from convcost.measure.comparison import Measurement, measure_calls
 from convcost.measure.execute import protocol
 from convcost.measure.machine import find_device, settled
-from convcost.measure.settings import Settings
+from convcost.measure.settings import Settings, need_plain_calls
 
 
 def measure_callables(candidates: Mapping[str, Call], settings: Settings) -> Measurement:
     """Times ``candidates`` against the first of them.
 
     Raises:
-        ConvcostError: no candidates, or no such device.
+        ConvcostError: no candidates, no such device, or settings that are for models.
     """
+    need_plain_calls(settings, "measure()")
     if not candidates:
         raise ConvcostError(
             "measure() needs named candidates", 'for example {"before": f, "after": g}'

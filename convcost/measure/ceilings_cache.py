@@ -10,15 +10,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-_VERSION = 2
+_VERSION = 3
 
 
 class Ceilings(NamedTuple):
-    """What a machine reaches at best; ``floor`` is the seconds of the smallest convolution."""
+    """What a machine reaches at best; ``floor`` is the seconds of the smallest convolution.
+
+    ``products_per_second`` are the multiplications of matrix products, which have more digits than
+    convolutions on some GPUs.
+    """
 
     multiplications_per_second: float
     bytes_per_second: float
     floor: float
+    products_per_second: float
 
 
 def cache_file() -> Path:

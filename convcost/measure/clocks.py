@@ -86,20 +86,34 @@ class EventClock:
         return event
 
     def spans(self, marks: Sequence[Any]) -> list[float]:
-        if self._device.type == "mps":
-            # an event that was waited for never tells its time there (pytorch issue 162872)
-            torch.mps.synchronize()
-        else:
-            marks[-1].synchronize()
+        marks[-1].synchronize()
+        return [before.elapsed_time(after) / 1e3 for before, after in pairwise(marks)]
+
+
+class MpsClock(EventClock):
+    """Its events are noted by threads of the host, neighbours now and then in the wrong order.
+
+    They only tell the parts of a pass; a block is timed from an empty stream to an empty one.
+    """
+
+    def block(self, call: Call, times: int) -> Spent:
+        torch.mps.synchronize()
+        start = self.now()
+        for _ in range(times):
+            call()
+        torch.mps.synchronize()
+        mean = (self.now() - start) / times
+        return Spent(mean, mean)
+
+    def spans(self, marks: Sequence[Any]) -> list[float]:
+        # an event that was waited for never tells its time there (pytorch issue 162872)
+        torch.mps.synchronize()
         return [self._between(before, after) for before, after in pairwise(marks)]
 
     def _between(self, before: torch.Event, after: torch.Event) -> float:
         try:
             return before.elapsed_time(after) / 1e3
         except RuntimeError:
-            if self._device.type != "mps":
-                raise
-            # its events are noted by threads of the host, neighbours now and then in wrong order
             return 0.0
 
 
@@ -121,5 +135,11 @@ class ColdClock:
 
 def clock_for(device: torch.device, *, cold: bool = False) -> MarkingClock:
     """The clock that fits ``device``; ``cold`` flushes its caches before each call."""
-    clock = HostClock() if device.type == "cpu" else EventClock(device)
+    clock: MarkingClock = (
+        HostClock()
+        if device.type == "cpu"
+        else MpsClock(device)
+        if device.type == "mps"
+        else EventClock(device)
+    )
     return ColdClock(clock, flushed(device)) if cold else clock

@@ -16,6 +16,7 @@ from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.clocks import Call, clock_for
 from convcost.measure.comparison import Comparison, Measurement, Protocol
 from convcost.measure.driver import ClockWatch
+from convcost.measure.graphs import captured
 from convcost.measure.intervals import Estimate
 from convcost.measure.machine import describe, find_device, need_bytes, settled, with_seed
 from convcost.measure.modules import build_module, check_output, has_string_padding
@@ -54,8 +55,9 @@ class Outcome(NamedTuple):
     """What running the variants gave; without a complete round ``latencies`` is empty.
 
     ``comparisons`` holds every candidate that has a reference; ``string_padded`` the layers that
-    ran with torch's string padding. Models have ``second_counts`` in place of both counts of a
-    spec.
+    ran with torch's string padding. ``ceilings`` holds what ran op by op: a compiler joins ops, and
+    what each of them takes at least says nothing of the whole. Models have ``second_counts`` in
+    place of both counts of a spec.
     """
 
     fvcore_multiplications: Mapping[str, int]
@@ -74,8 +76,10 @@ def execute(candidates: Mapping[str, Candidate], needed_bytes: int, notify: Noti
     Raises:
         ConvcostError: no such device, too little memory, or torch refuses the settings.
     """
-    device = find_device(next(iter(candidates.values())).settings.device)
-    need_bytes(needed_bytes, device)
+    first = next(iter(candidates.values())).settings
+    device = find_device(first.device)
+    with torch_errors(first):
+        need_bytes(needed_bytes, device)
     inputs = Inputs(device)
     runnables: dict[str, Runnable] = {}
     counts: dict[str, int] = {}
@@ -117,6 +121,8 @@ def _outcome(runnables: Mapping[str, Runnable], device: torch.device, notify: No
         settings = runnable.settings
         with settled(settings.threads) as threads[name], torch_errors(settings):
             calls[name] = _call(name, runnable, device, notify)
+            if settings.compile == "on":
+                continue
             notify("measuring the machine's ceilings", None)
             key = settings.dtype, threads[name]
             ceilings[key] = ceilings.get(key) or ceilings_for(device, settings.dtype)
@@ -127,7 +133,11 @@ def _outcome(runnables: Mapping[str, Runnable], device: torch.device, notify: No
         {},
         found.latencies,
         found.comparisons,
-        {name: ceilings[r.settings.dtype, threads[name]] for name, r in runnables.items()},
+        {
+            name: ceilings[r.settings.dtype, threads[name]]
+            for name, r in runnables.items()
+            if r.settings.compile == "off"
+        },
         {
             **describe(device, threads[first], found.rounds),
             **clocks,
@@ -167,7 +177,8 @@ def protocol(device: torch.device, threads: int, settings: Settings) -> Protocol
         clock_for(device, cold=settings.cold),
         Random(settings.seed),  # noqa: S311  an order, no secret
         waited_seconds,
-        threads,
+        # an accelerator waits for the one thread that calls it
+        threads if device.type == "cpu" else 1,
         processors(),
     )
 
@@ -189,8 +200,4 @@ def _call(name: str, runnable: Runnable, device: torch.device, notify: Notify) -
         return call
     if device.type != "cuda":
         raise ConvcostError("--cuda-graph needs --device cuda")
-    call()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
-    return graph.replay
+    return captured(call)

@@ -15,7 +15,7 @@ from convcost.measure.comparison import measure_calls
 from convcost.measure.driver import ClockWatch
 from convcost.measure.execute import protocol
 from convcost.measure.intervals import Estimate
-from convcost.measure.machine import describe, find_device, settled, with_seed
+from convcost.measure.machine import describe, find_device, home_of, settled, with_seed
 from convcost.measure.place import torch_errors
 from convcost.measure.roofline import ceilings_for
 from convcost.measure.settings import Settings
@@ -57,11 +57,11 @@ def measure_in_place(  # noqa: PLR0913
     Raises:
         ConvcostError: no such device, or torch refuses to run the model there.
     """
-    device = _home(module, find_device(settings.device))
+    device = home_of(module, find_device(settings.device))
     with settled(settings.threads) as threads, torch_errors(settings), _current(device):
         module = module.to(device)
         with with_seed(settings.seed):
-            inputs, named = on_device(args, kwargs, module)
+            inputs, named = on_device(args, kwargs, device)
         watch = _Stopwatch(module, calls, clock_for(device))
         notify("measuring the machine's ceilings", None)
         ceilings = ceilings_for(device, settings.dtype)
@@ -69,7 +69,7 @@ def measure_in_place(  # noqa: PLR0913
         driver = ClockWatch(device)
 
         def progress(rounds: int, share: float) -> None:
-            watch.complete = len(watch.passes)
+            watch.end_round()
             driver.look()
             notify(f"measuring, round {rounds}", share)
 
@@ -81,7 +81,7 @@ def measure_in_place(  # noqa: PLR0913
             protocol(device, threads, settings),
             progress,
         )
-        segments = watch.segments(found.rounds, found.times.get(_INSTRUMENTED, 1))
+        segments = watch.segments(found.times.get(_INSTRUMENTED, 1))
     cost = found.comparisons.get(_INSTRUMENTED)
     differing = "" if segments or not found.rounds else "the model's calls differ from pass to pass"
     return InPlace(
@@ -96,24 +96,15 @@ def measure_in_place(  # noqa: PLR0913
     )
 
 
-def _home(module: nn.Module, device: torch.device) -> torch.device:
-    """Where a module is, if that is a device of the kind that is asked for: it isn't moved."""
-    tensors = (*module.parameters(), *module.buffers())
-    found = tensors[0].device if tensors else device
-    return found if found.type == device.type else device
-
-
 def _current(device: torch.device) -> AbstractContextManager[object]:
     """Of several GPUs, the one whose stream events are recorded on."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def on_device(
-    args: Sequence[Any], kwargs: Mapping[str, Any], module: nn.Module
+    args: Sequence[Any], kwargs: Mapping[str, Any], device: torch.device
 ) -> tuple[list[Any], dict[str, Any]]:
-    """A model's arguments where the model is, with random data where they are only shapes."""
-    tensors = (*module.parameters(), *module.buffers())
-    device = tensors[0].device if tensors else torch.device("cpu")
+    """A model's arguments on the device, with random data where they are only shapes."""
     inputs = [_with_data(value, device) for value in args]
     return inputs, {key: _with_data(value, device) for key, value in kwargs.items()}
 
@@ -139,8 +130,9 @@ class _Stopwatch:
         self._expected = list(calls)
         self._modules = {path: module.get_submodule(path) for path in calls}
         self._clock = clock
-        self.passes: list[tuple[list[str], list[Any]]] = []
-        self.complete = 0
+        self._passes: list[tuple[list[str], list[Any]]] = []
+        self._first: list[tuple[list[str], list[Any]]] = []
+        self._rounds: list[list[float]] = []
 
     def run(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """One instrumented pass."""
@@ -150,7 +142,7 @@ class _Stopwatch:
             marks.append(self._clock.mark())
             self._module(*args, **kwargs)
             marks.append(self._clock.mark())
-        self.passes.append((called, marks))
+        self._passes.append((called, marks))
 
     @contextmanager
     def _marking(self, called: list[str], marks: list[Any]) -> Iterator[None]:
@@ -179,12 +171,27 @@ class _Stopwatch:
                 else:
                     module.__dict__["forward"] = forward
 
-    def segments(self, rounds: int, times: int) -> list[list[float]]:
-        """Seconds of each gap and call, one entry a round: the mean over its ``times`` passes."""
-        passes = self.passes[self.complete - rounds * times : self.complete]
-        if not rounds or any(called != self._expected for called, _ in passes):
+    def end_round(self) -> None:
+        """Keeps what the round's passes took on average in place of their marks.
+
+        Those before the first round are told from its own only at the end.
+        """
+        if self._first:
+            self._rounds.append(self._means(self._passes))
+        else:
+            self._first = self._passes
+        self._passes = []
+
+    def segments(self, times: int) -> list[list[float]]:
+        """Seconds of each gap and call, one entry a round; a round had ``times`` passes.
+
+        Empty where a pass made other calls than were expected.
+        """
+        rounds = [self._means(self._first[-times:]), *self._rounds]
+        return [list(series) for series in zip(*rounds, strict=True)] if all(rounds) else []
+
+    def _means(self, passes: Sequence[tuple[list[str], list[Any]]]) -> list[float]:
+        if not passes or any(called != self._expected for called, _ in passes):
             return []
         spans = [self._clock.spans(marks) for _, marks in passes]
-        blocks = [spans[i * times : (i + 1) * times] for i in range(rounds)]
-        means = [[sum(column) / times for column in zip(*block, strict=True)] for block in blocks]
-        return [list(series) for series in zip(*means, strict=True)]
+        return [sum(column) / len(spans) for column in zip(*spans, strict=True)]

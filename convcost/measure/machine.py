@@ -5,10 +5,12 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import psutil
 import torch
+from torch import nn
 
 from convcost.errors import ConvcostError
 from convcost.units import format_bytes
@@ -39,6 +41,18 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def home_of(module: nn.Module, device: torch.device) -> torch.device:
+    """Where a module is, if that is a device of the kind that is asked for: it isn't moved."""
+    found = device_of(module, device)
+    return found if found.type == device.type else device
+
+
+def device_of(module: nn.Module, otherwise: torch.device) -> torch.device:
+    """Where a module's first tensor is; ``otherwise`` where it has none."""
+    first = next(chain(module.parameters(), module.buffers()), None)
+    return otherwise if first is None else first.device
+
+
 @contextmanager
 def settled(threads: int | None) -> Iterator[int]:
     """Torch with ``threads`` (None: its own choice), no gradients, and denormals flushed.
@@ -66,9 +80,18 @@ def with_seed(seed: int) -> Iterator[None]:
     """The random numbers that ``seed`` fixes; afterwards they go on as if none had been drawn."""
     there = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     used = range(torch.cuda.device_count()) if there else ()
-    with torch.random.fork_rng(used):
-        torch.manual_seed(seed)
-        yield
+    before = torch.initial_seed()
+    on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    try:
+        with torch.random.fork_rng(used):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        if not there:
+            # a GPU that starts later takes the seed that was set last
+            torch.cuda.manual_seed_all(before)
+        if on_mps is not None:
+            torch.mps.set_rng_state(on_mps)
 
 
 def free_bytes(device: torch.device) -> int:

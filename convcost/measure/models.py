@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from convcost.measure.in_place import on_device
 from convcost.measure.machine import find_device, with_seed
-from convcost.measure.place import memory_format, place
+from convcost.measure.place import lay_out, memory_format
 from convcost.measure.settings import Settings
 
 
@@ -46,9 +46,10 @@ def with_data(
     """
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         find_device("meta")
-    module = module.to(find_device(settings.device))
+    device = find_device(settings.device)
+    module = module.to(device)
     with with_seed(settings.seed):
-        return Placed(module, *on_device(args, kwargs, module))
+        return Placed(module, *on_device(args, kwargs, device))
 
 
 def on_its_device(
@@ -60,9 +61,7 @@ def on_its_device(
         ConvcostError: no such device, the format doesn't fit the inputs, or the model has no data.
     """
     module, inputs, named = with_data(module, args, kwargs, settings)
-    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
-    name: Any = str(dtype).removeprefix("torch.")
-    module = place(module, settings._replace(dtype=name), find_device(settings.device))
+    lay_out(module, settings)
 
     def laid_out(value: Any) -> Any:
         if not isinstance(value, Tensor) or value.dim() < 3:

@@ -32,11 +32,16 @@ class Inputs:
 def place(module: nn.Module, settings: Settings, device: torch.device) -> nn.Module:
     """``module`` on the device, in the dtype and the memory format of the settings."""
     module = module.to(device, getattr(torch, settings.dtype))
+    lay_out(module, settings)
+    return module
+
+
+def lay_out(module: nn.Module, settings: Settings) -> None:
+    """Gives a module's weights the memory format of the settings."""
     for parameter in module.parameters():
         if parameter.dim() > 3:
             layout = memory_format(settings, parameter.dim())
             parameter.data = parameter.data.contiguous(memory_format=layout)
-    return module
 
 
 def format_of(module: nn.Module) -> MemoryFormat:
@@ -70,9 +75,10 @@ def torch_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, TypeError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         how = ", compiled" if settings.compile == "on" else ""
         or_not = " or --compile off," if how else ""
+        or_not += " without --cuda-graph," if settings.cuda_graph else ""
         raise ConvcostError(
             f"torch can't run this on {settings.device} as {settings.dtype} "
             f"({settings.memory_format}{how}): {reason}",

@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from convcost.errors import ConvcostError
+
 Device = Literal["cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16", "float16", "float64"]
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -33,3 +35,16 @@ class Settings(NamedTuple):
     cuda_graph: bool = False
     compile: Compile = "off"
     cold: bool = False
+
+
+def need_plain_calls(settings: Settings, what: str) -> None:
+    """Refuses settings that make other calls of a model's, where ``what`` times its own.
+
+    Raises:
+        ConvcostError: there are such.
+    """
+    if settings.compile == "on" or settings.cuda_graph:
+        raise ConvcostError(
+            f"{what} times calls as they are, neither compiled nor in a CUDA graph",
+            "leave compile and cuda_graph out of its settings; compare has both",
+        )

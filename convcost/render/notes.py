@@ -23,8 +23,9 @@ def footnotes(report: Report) -> Iterator[str]:
             f"{env.get('caches', 'warm')} caches, 99 % intervals in brackets"
         )
     if "clock_mhz" in env:
-        slowed = f", held down by {env['slowed_by']}" if env["slowed_by"] else ""
-        yield f"clock {env['clock_mhz']} of at most {env['most_clock_mhz']} MHz{slowed}"
+        most = f" of at most {env['most_clock_mhz']}" if "most_clock_mhz" in env else ""
+        slowed = f", held down by {env['slowed_by']}" if env.get("slowed_by") else ""
+        yield f"clock {env['clock_mhz']}{most} MHz{slowed}"
     if any(map(_is_beyond_roofline, report.rows)):
         yield (
             "bound by: not known where a row is faster than the machine's ceilings, which were "

@@ -226,7 +226,9 @@ def _measured(compared: Compared, outcome: "Outcome") -> dict[str, Value]:
 
     side, graph, costs = compared
     values = measured_values(side.name, costs, graph, outcome)
-    ceilings = outcome.ceilings[side.name]
+    ceilings = outcome.ceilings.get(side.name)
+    if ceilings is None:
+        return values
     return {**values, **on_roofline(works(graph, costs), ceilings, values["latency"])}
 
 

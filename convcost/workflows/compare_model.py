@@ -199,7 +199,7 @@ def _measure(found: Sequence[Compared], notify: Notify) -> Outcome:
     from convcost.measure.place import torch_errors  # noqa: PLC0415  torch
 
     every = (one.costs for compared in found for one in compared.alternatives)
-    need_memory(every, found[0].loaded.module, found[0].sides[0].settings.device)
+    need_memory(every, found[0].loaded.module, found[0].sides[0].settings)
     with redirect_stdout(sys.stderr):
         runnables = {}
         for loaded, found_sides, alternatives, _ in found:
@@ -229,8 +229,10 @@ def measured_values_of(
     pools = one.rewritten.pools if one.rewritten else ()
     again = second_count(one.graph, one.costs, outcome.second_counts[name], pools)
     values = {"fvcore_multiplications": again, **timed_values(name, outcome)}
-    ops, ceilings = works(one.graph, one.costs), outcome.ceilings[name]
-    values |= on_roofline(ops, ceilings, values["latency"])
+    ceilings = outcome.ceilings.get(name)
+    if ceilings is None:
+        return values
+    values |= on_roofline(works(one.graph, one.costs), ceilings, values["latency"])
     before = (reference.graph, reference.costs)
     lost = became_memory_bound(one.graph, one.costs, before, ceilings)
     if lost:

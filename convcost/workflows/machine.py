@@ -65,7 +65,7 @@ def machine(request: MachineRequest, notify: Notify = lambda *_: None) -> Report
 
 def _values(ceilings: Ceilings) -> dict[str, Value]:
     """The ceilings; a FLOP is half a multiply-accumulate, so the ridge is twice their ratio."""
-    rate, bandwidth, floor = ceilings
+    rate, bandwidth, floor, _ = ceilings
     return {
         "multiplications_per_second": Value("measured", rate),
         "bytes_per_second": Value("measured", bandwidth),

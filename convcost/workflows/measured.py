@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from convcost.analyses import Costs
 from convcost.graph import Graph
+from convcost.measure.settings import Settings
 from convcost.ops import Pool
 from convcost.report import Finding, Row, Value, exact, number, unavailable
 from convcost.workflows.verify import POOLS_COUNTED, as_convolutions
@@ -18,18 +19,21 @@ if TYPE_CHECKING:
     from convcost.measure.intervals import Estimate
 
 
-def need_memory(costs: Iterable[Costs], module: nn.Module, device: str) -> None:
+def need_memory(costs: Iterable[Costs], module: nn.Module, settings: Settings) -> None:
     """Refuses to run forms of ``module`` one after the other where one doesn't fit.
 
     Raises:
         ConvcostError: with what is needed and what is free, or there is no such device.
     """
-    from convcost.measure.machine import find_device, need_bytes  # noqa: PLC0415  torch
+    from convcost.measure.machine import find_device, home_of, need_bytes  # noqa: PLC0415  torch
+    from convcost.measure.place import torch_errors  # noqa: PLC0415  the same
 
-    place = find_device(device)
+    place = home_of(module, find_device(settings.device))
     there = all(parameter.device.type == place.type for parameter in module.parameters())
     keys = ("peak_activation_bytes", *(() if there else ("parameter_bytes",)))
-    need_bytes(int(max(sum(number(cost.totals[key]) for key in keys) for cost in costs)), place)
+    needed = max(sum(number(cost.totals[key]) for key in keys) for cost in costs)
+    with torch_errors(settings):
+        need_bytes(int(needed), place)
 
 
 def measured_values(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -> dict[str, Value]:

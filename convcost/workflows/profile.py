@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
-from convcost.measure.settings import Device, Settings
+from convcost.measure.settings import Device, Settings, need_plain_calls
 from convcost.ops import Input, Shape
 from convcost.report import EffectiveField, Report, Row
 from convcost.uncollected import uncollected
@@ -146,7 +146,13 @@ def profile_loaded(
     *,
     reload: Callable[[], LoadedModel] | None = None,
 ) -> Report:
-    """The costs of a model that is there; ``reload`` gives it with data, where it has none."""
+    """The costs of a model that is there; ``reload`` gives it with data, where it has none.
+
+    Raises:
+        ConvcostError: it can't be run so.
+    """
+    if request.measure:
+        need_plain_calls(request.settings, "profile")
     notify("tracing", None)
     with uncollected():
         loaded, graph, notices = traced(loaded, request.source, reload)
@@ -233,7 +239,7 @@ def _run(
     if not request.measure and not request.verify:
         return None, ()
     if request.measure:
-        need_memory([costs], loaded.module, request.settings.device)
+        need_memory([costs], loaded.module, request.settings)
     from convcost.sources.module_state import ModuleState  # noqa: PLC0415
 
     with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr):

@@ -24,6 +24,7 @@ def prove(
     nothing is claimed.
     """
     from convcost.measure.equality import rounding, sampled_difference  # noqa: PLC0415  torch
+    from convcost.measure.precision import in_full_precision  # noqa: PLC0415  the same
 
     plan = dense.rewritten.plan if dense.rewritten else None
     assert plan is not None  # noqa: S101  who asks for a proof has a dense model
@@ -31,8 +32,9 @@ def prove(
         return unavailable(
             f"{plan.mixed} mixes all positions of a map that now has more, so the values differ"
         )
-    old = _feature_map(original, args, kwargs)
-    new = _feature_map(dense, args, kwargs)
+    with in_full_precision():
+        old = _feature_map(original, args, kwargs)
+        new = _feature_map(dense, args, kwargs)
     if old is None or new is None:
         return unavailable("a pass on data goes another way than one without")
     difference = sampled_difference(new, old, plan.rate)

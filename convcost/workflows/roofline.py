@@ -23,17 +23,22 @@ F(4×4, 3×3): Lavin and Gray, 'Fast Algorithms for Convolutional Neural Network
 
 
 class Work(NamedTuple):
-    """What one op multiplies and moves."""
+    """What one op multiplies and moves; ``is_product`` where it is no convolution."""
 
     multiplications: float
     bytes_moved: float
+    is_product: bool = False
 
 
 def works(graph: Graph, costs: Costs, indexes: Iterable[int] | None = None) -> list[Work]:
     """The work of the ops that run, of all nodes or of those at ``indexes``."""
     chosen = range(len(graph.nodes)) if indexes is None else indexes
     return [
-        Work(number(costs.rows[i]["multiplications"]), number(costs.rows[i]["bytes_moved"]))
+        Work(
+            number(costs.rows[i]["multiplications"]),
+            number(costs.rows[i]["bytes_moved"]),
+            not isinstance(graph.nodes[i].op, Conv),
+        )
         for i in chosen
         if _runs(graph.nodes[i])
     ]
@@ -89,8 +94,9 @@ def bound_of(work: Work, ceilings: Ceilings) -> str:
 
 
 def _times(work: Work, ceilings: Ceilings) -> dict[str, float]:
+    rate = ceilings.products_per_second if work.is_product else ceilings.multiplications_per_second
     return {
-        "compute": work.multiplications / ceilings.multiplications_per_second,
+        "compute": work.multiplications / rate,
         "memory": work.bytes_moved / ceilings.bytes_per_second,
         "overhead": ceilings.floor,
     }
@@ -122,7 +128,7 @@ def roofline(ops: Sequence[Work], ceilings: Ceilings, latency: float | None) -> 
         "overhead_latency": Value("measured", len(ops) * ceilings.floor),
         "attainable_latency": Value("measured", attainable),
     }
-    if latency is None or not attainable or latency * MOST_SAVED < compute:
+    if not latency or not attainable or latency * MOST_SAVED < compute:
         return values
     slow = latency > MOST_OVERHEAD * attainable
     return {

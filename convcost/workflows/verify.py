@@ -33,9 +33,11 @@ _TOOLS = {
 def verification(loaded: LoadedModel, graph: Graph, costs: Costs) -> tuple[Row, ...]:
     """One row per family of ops, and their sum: our count and both second counts."""
     from convcost.measure.in_place import on_device  # noqa: PLC0415  torch, only where needed
+    from convcost.measure.machine import device_of, find_device  # noqa: PLC0415
     from convcost.measure.verify import FAMILIES, second_counts  # noqa: PLC0415
 
-    args, kwargs = on_device(loaded.args, loaded.kwargs, loaded.module)
+    device = device_of(loaded.module, find_device("cpu"))
+    args, kwargs = on_device(loaded.args, loaded.kwargs, device)
     counts = second_counts(loaded.module, args, kwargs)
     ours = _ours(graph, costs)
     shown = [family for family in FAMILIES if ours[family] or _counted(counts, family)]

@@ -147,10 +147,13 @@ class _Worker:
 
     def _call(self, source: str, inputs: _Shapes) -> Callable[[], object]:
         from convcost.measure.in_place import on_device  # noqa: PLC0415
+        from convcost.measure.machine import find_device  # noqa: PLC0415
 
         loaded = self._load(source, _tuples(inputs), real=True)
-        args, kwargs = on_device(loaded.args, loaded.kwargs, loaded.module)
-        return lambda: loaded.module(*args, **kwargs)
+        # a GPU's calls return before they are done
+        module = loaded.module.to("cpu")
+        args, kwargs = on_device(loaded.args, loaded.kwargs, find_device("cpu"))
+        return lambda: module(*args, **kwargs)
 
     def _spec_call(self, source: str) -> Callable[[], object]:
         from convcost.measure.turns import call_of  # noqa: PLC0415
