@@ -26,12 +26,15 @@ class Part(NamedTuple):
 
     ``size`` matters where several parts are folded into one dimension. Positions whose order is
     lost are not ``regular``. ``window_of`` is the axis that a part without one was split from.
+    Entries without positions that don't see alike are not ``regular`` either; ``full`` has a 1 for
+    each that sees all that the field says.
     """
 
     axis: int
     size: int = 0
     regular: bool = True
     window_of: int = NO_AXIS
+    full: bytes = b""
 
 
 Dim = tuple[Part, ...]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from convcost.analyses.receptive_field.field import Dim, Field, Part, axes_of, unite
+from convcost.analyses.receptive_field.uneven import is_uneven, meeting
 from convcost.ops import Shape
 
 Fields = Sequence[Field]
@@ -43,6 +44,8 @@ def _broadcast(layouts: Sequence[tuple[Dim, ...]], rank: int) -> tuple[Dim, ...]
 
 
 def _longest(column: Sequence[Dim]) -> Dim:
+    if any(map(is_uneven, column)) and not any(map(axes_of, column)):
+        return meeting(column)
     return max(column, key=lambda dim: (len(dim), any(not part.regular for part in dim)))
 
 

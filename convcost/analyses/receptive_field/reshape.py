@@ -7,6 +7,7 @@ from functools import partial
 
 from convcost.analyses.receptive_field.axis import window
 from convcost.analyses.receptive_field.field import NO_AXIS, Dim, Field, Part, alone_axis, axes_of
+from convcost.analyses.receptive_field.uneven import cut
 from convcost.ops import Shape
 
 _FOLDED = "positions are folded in a way that isn't followed"
@@ -88,8 +89,7 @@ def _place(parts: Sequence[Part], sizes: Sequence[int]) -> list[Dim] | None:
             if not left or left[0].axis >= 0 or left[0].size % (size // filled):
                 return None
             # a part without positions may be cut anywhere
-            first = left[0]._replace(size=size // filled)
-            left[0] = left[0]._replace(size=left[0].size // first.size)
+            first, left[0] = cut(left[0], size // filled)
             dim.append(first)
         dims.append(_tidy(dim))
     return dims if not left else None
@@ -97,9 +97,10 @@ def _place(parts: Sequence[Part], sizes: Sequence[int]) -> list[Dim] | None:
 
 def _tidy(dim: Sequence[Part]) -> Dim:
     """Parts without positions mean nothing where there are no others, nor among themselves."""
-    if all(part.axis == NO_AXIS and part.window_of == NO_AXIS for part in dim):
-        return ()
-    return tuple(dim)
+    is_plain = all(
+        part.axis == NO_AXIS and part.window_of == NO_AXIS and part.regular for part in dim
+    )
+    return () if is_plain else tuple(dim)
 
 
 def _split(field: Field, parts: Sequence[Part], sizes: Sequence[int]) -> tuple[Field, list[Dim]]:
