@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -195,6 +196,26 @@ def written_channels(first: nn.Module, x: Tensor) -> Tensor:
     return y[:, 1:]
 
 
+class Buffered(nn.Module):
+    """Writes what a convolution gives into a part of a buffer, and reads all of it."""
+
+    def __init__(self, write: Callable[[Tensor, Tensor], Any]) -> None:
+        super().__init__()
+        self.conv = conv()
+        self.write = write
+        self.register_buffer("kept", torch.zeros(1, 8, 16, 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.write(self.kept, self.conv(x))
+        return self.kept + 0
+
+
+def into_two_views(kept: Tensor, y: Tensor) -> None:
+    first, second = kept[:, :4], kept[:, 4:]
+    first.copy_(y[:, :4])
+    second.view(1, 4, -1).copy_(y[:, 4:].flatten(2))
+
+
 CASES = {
     "an LSTM": Case(
         Does(over_positions, conv1(), nn.LSTM(8, 8, batch_first=True)), LINE, "upper_bound", (2,)
@@ -260,6 +281,13 @@ CASES = {
     "a tap of a window": Case(Does(a_tap), IMAGE, "upper_bound"),
     "all taps of a window": Case(Does(all_taps), IMAGE),
     "unshuffled and shuffled": Case(Does(there_and_back, conv()), IMAGE, "upper_bound"),
+    "a buffer written flat": Case(
+        Buffered(lambda kept, y: kept.view(-1).copy_(y.reshape(-1))), IMAGE, "upper_bound"
+    ),
+    "a part of a buffer written": Case(
+        Buffered(lambda kept, y: kept[:, :4].copy_(y[:, :4])), IMAGE
+    ),
+    "two views of a buffer written": Case(Buffered(into_two_views), IMAGE, "upper_bound"),
     "channels beside those written": Case(Does(written_channels, conv()), IMAGE, "upper_bound"),
     "glu along positions": Case(Does(glued, conv1()), LINE, "upper_bound", (2,)),
 }
