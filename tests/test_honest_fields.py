@@ -216,6 +216,11 @@ def into_two_views(kept: Tensor, y: Tensor) -> None:
     second.view(1, 4, -1).copy_(y[:, 4:].flatten(2))
 
 
+def along_all(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    return second(y.flatten(1)[:, None]).view_as(y)  # type: ignore[no-any-return]
+
+
 CASES = {
     "an LSTM": Case(
         Does(over_positions, conv1(), nn.LSTM(8, 8, batch_first=True)), LINE, "upper_bound", (2,)
@@ -288,6 +293,9 @@ CASES = {
         Buffered(lambda kept, y: kept[:, :4].copy_(y[:, :4])), IMAGE
     ),
     "two views of a buffer written": Case(Buffered(into_two_views), IMAGE, "upper_bound"),
+    "along channels and positions": Case(
+        Does(along_all, conv1(), conv1(1, 1)), LINE, "upper_bound", (2,)
+    ),
     "channels beside those written": Case(Does(written_channels, conv()), IMAGE, "upper_bound"),
     "glu along positions": Case(Does(glued, conv1()), LINE, "upper_bound", (2,)),
 }

@@ -119,7 +119,9 @@ class Field(NamedTuple):
         if is_repeated(parts):
             wide = self.map_axes({first.axis: partial(repeat, times=parts[1].size)})
             return wide.at(dim, (Part(first.axis),))
-        return self.lose(axes_of(parts), "positions are folded together").at(dim, ())
+        # what is done to them gives positions, of which it isn't known what they see
+        lost = self.lose(axes_of(parts), "positions are folded together")
+        return lost.at(dim, irregular(axes_of(parts)))
 
     def unwindow(self, axis: int, size: int) -> Field:
         """The field once each position of ``axis`` is the ``size`` positions of its window."""
@@ -152,6 +154,11 @@ def _is_multiplied(dim: Dim) -> bool:
 def axes_of(dim: Dim) -> list[int]:
     """The spatial axes that have a part in a dimension."""
     return [part.axis for part in dim if part.axis >= 0]
+
+
+def irregular(axes: Sequence[int]) -> Dim:
+    """A dimension along which positions of these axes lie in no order that is known."""
+    return tuple([Part(axis, 0, regular=False) for axis in dict.fromkeys(axes)])
 
 
 def _pooled(_: AxisField) -> AxisField:

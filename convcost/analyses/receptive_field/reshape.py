@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from convcost.analyses.receptive_field.axis import window
-from convcost.analyses.receptive_field.field import NO_AXIS, Dim, Field, Part, alone_axis, axes_of
+from convcost.analyses.receptive_field.field import (
+    NO_AXIS,
+    Dim,
+    Field,
+    Part,
+    alone_axis,
+    axes_of,
+    irregular,
+)
 from convcost.analyses.receptive_field.uneven import cut
 from convcost.ops import Shape
 
@@ -108,8 +116,7 @@ def _split(field: Field, parts: Sequence[Part], sizes: Sequence[int]) -> tuple[F
     axis = alone_axis(tuple(parts))
     if axis is None or len(sizes) != 2 or parts[0].size != sizes[0] * sizes[1]:
         lost = field.lose(axes_of(tuple(parts)), _FOLDED)
-        irregular = tuple(Part(a, 0, regular=False) for a in axes_of(tuple(parts)))
-        return lost, [irregular, *[() for _ in sizes[1:]]] if sizes else []
+        return lost, [irregular(axes_of(tuple(parts))), *[() for _ in sizes[1:]]] if sizes else []
     inner = sizes[1]
     cut = field.map_axes(
         {axis: partial(window, kernel_size=inner, stride=inner, before=0, dilation=1)}

@@ -24,10 +24,10 @@ from convcost.analyses.receptive_field.field import (
     Part,
     alone_axis,
     axes_of,
+    irregular,
 )
 from convcost.analyses.receptive_field.joins import (
     Fields,
-    irregular,
     side_by_side,
     spread_out,
     union_of,
@@ -217,7 +217,7 @@ def _rearrange(op: Rearrange, fields: Fields, shapes: Shapes) -> Field:
 def _rearranged(op: Rearrange, joined: Field, fields: Fields, dim: int, size: int) -> Field:
     if axes := axes_of(joined.dims[dim]):
         return joined.at(dim, irregular(axes))
-    if op.kind == "write" and any(field.boxes != joined.boxes for field in fields):
+    if op.kind == "write" and size > 1 and any(field.boxes != joined.boxes for field in fields):
         return joined.at(dim, dim_of(bytes(size)))
     if op.kind in _REORDERINGS:
         return reorder(joined, dim, size)
