@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -150,6 +151,76 @@ def both_halves_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tenso
     return right * 2  # type: ignore[no-any-return]
 
 
+def half_of_a_cat(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([first(x), second(x)], 1).chunk(2, 1)[0]
+
+
+def shuffled_units(*convs: nn.Module) -> nn.Module:
+    """ShuffleNet's: half of the channels go on as they are."""
+
+    def forward(*args: Any) -> Tensor:
+        *layers, y = args
+        for layer in layers:
+            kept, changed = y.chunk(2, 1)
+            y = torch.cat([kept, layer(changed)], 1)
+            y = y.unflatten(1, (2, 6)).transpose(1, 2).flatten(1, 2)
+        return y.chunk(2, 1)[0]  # type: ignore[no-any-return]
+
+    return Does(forward, *convs)
+
+
+def shuffled_by_torch(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = torch.cat([first(x), second(x)], 1)
+    return F.channel_shuffle(y, 8)[:, :8]
+
+
+def grouped_after_a_cat(first: nn.Module, second: nn.Module, third: nn.Module, x: Tensor) -> Tensor:
+    return third(torch.cat([first(x), second(x)], 1))[:, :1]  # type: ignore[no-any-return]
+
+
+def a_tap(x: Tensor) -> Tensor:
+    return F.unfold(x, 3, padding=1).view(1, 3, 9, 16, 16)[:, :, 0]
+
+
+def all_taps(x: Tensor) -> Tensor:
+    return F.unfold(x, 3, padding=1).view(1, 3, 9, 16, 16).sum(2)
+
+
+def there_and_back(first: nn.Module, x: Tensor) -> Tensor:
+    return F.pixel_shuffle(F.pixel_unshuffle(first(x), 2), 2)
+
+
+def written_channels(first: nn.Module, x: Tensor) -> Tensor:
+    y = x.clone()
+    y[:, :1] = first(x)[:, :1]
+    return y[:, 1:]
+
+
+class Buffered(nn.Module):
+    """Writes what a convolution gives into a part of a buffer, and reads all of it."""
+
+    def __init__(self, write: Callable[[Tensor, Tensor], Any]) -> None:
+        super().__init__()
+        self.conv = conv()
+        self.write = write
+        self.register_buffer("kept", torch.zeros(1, 8, 16, 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.write(self.kept, self.conv(x))
+        return self.kept + 0
+
+
+def into_two_views(kept: Tensor, y: Tensor) -> None:
+    first, second = kept[:, :4], kept[:, 4:]
+    first.copy_(y[:, :4])
+    second.view(1, 4, -1).copy_(y[:, 4:].flatten(2))
+
+
+def along_all(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    return second(y.flatten(1)[:, None]).view_as(y)  # type: ignore[no-any-return]
+
+
 CASES = {
     "an LSTM": Case(
         Does(over_positions, conv1(), nn.LSTM(8, 8, batch_first=True)), LINE, "upper_bound", (2,)
@@ -200,7 +271,32 @@ CASES = {
     "the sum of two": Case(Does(sum_of_two, conv(), conv(3, 8, 7)), IMAGE),
     "shown before a write": Case(Does(shown_before_a_write, conv(), conv(8, 8, 5)), IMAGE),
     "one half written": Case(Does(one_half_written, conv(), conv(4, 4, 5)), IMAGE),
-    "a part of both written": Case(Does(both_halves_written, conv(), conv(4, 4, 5)), IMAGE),
+    "a part of both written": Case(
+        Does(both_halves_written, conv(), conv(4, 4, 5)), IMAGE, "upper_bound"
+    ),
+    "half of a cat": Case(Does(half_of_a_cat, conv(), conv(3, 8, 7)), IMAGE, "upper_bound"),
+    "the half of a cat that sees all": Case(Does(half_of_a_cat, conv(3, 8, 7), conv()), IMAGE),
+    "shuffled units": Case(shuffled_units(conv(6, 6), conv(6, 6), conv(6, 6)), (1, 12, 16, 16)),
+    "shuffled by torch": Case(Does(shuffled_by_torch, conv(), conv(3, 8, 7)), IMAGE, "upper_bound"),
+    "a group of a cat": Case(
+        Does(grouped_after_a_cat, conv(), conv(3, 8, 7), nn.Conv2d(16, 16, 1, groups=16)),
+        IMAGE,
+        "upper_bound",
+    ),
+    "a tap of a window": Case(Does(a_tap), IMAGE, "upper_bound"),
+    "all taps of a window": Case(Does(all_taps), IMAGE),
+    "unshuffled and shuffled": Case(Does(there_and_back, conv()), IMAGE, "upper_bound"),
+    "a buffer written flat": Case(
+        Buffered(lambda kept, y: kept.view(-1).copy_(y.reshape(-1))), IMAGE, "upper_bound"
+    ),
+    "a part of a buffer written": Case(
+        Buffered(lambda kept, y: kept[:, :4].copy_(y[:, :4])), IMAGE
+    ),
+    "two views of a buffer written": Case(Buffered(into_two_views), IMAGE, "upper_bound"),
+    "along channels and positions": Case(
+        Does(along_all, conv1(), conv1(1, 1)), LINE, "upper_bound", (2,)
+    ),
+    "channels beside those written": Case(Does(written_channels, conv()), IMAGE, "upper_bound"),
     "glu along positions": Case(Does(glued, conv1()), LINE, "upper_bound", (2,)),
 }
 

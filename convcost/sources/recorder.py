@@ -163,10 +163,16 @@ class Recorder:
         index = self.record(op, tensors, shape, twin.dtype.itemsize, view_of)
         made = self._wrap(twin, index)
         if type(view_of) is Traced:
-            made.base, made.shows = view_of, op
-            view_of.views = view_of.views or []
-            view_of.views.append(ref(made))
+            self.show(view_of, made, op)
+        elif view_of is not None:
+            made.holder, made.shows = view_of, op
         return made
+
+    def show(self, base: Traced, view: Traced, op: Op) -> None:
+        """Notes that ``view`` shows ``op`` of ``base``."""
+        view.base, view.shows = base, op
+        base.views = base.views or []
+        base.views.append(ref(view))
 
     def _emit_real(
         self, op: Op, tensors: Iterable[Tensor | None], view_of: Tensor | None

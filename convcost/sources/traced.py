@@ -18,7 +18,8 @@ META = torch.device("meta")
 class Traced(Tensor):
     """A tensor without data: ``twin`` has its shape and strides, ``node`` says what made it.
 
-    A view has a ``base``, and what it ``shows`` of it; the base knows its ``views``.
+    A view has a ``base``, and what it ``shows`` of it; the base knows its ``views``. A view of a
+    buffer or a parameter has a ``holder`` instead, until it is written to.
     """
 
     # torch's own way to leave a subclass alone
@@ -26,6 +27,7 @@ class Traced(Tensor):
     twin: Tensor
     node: int
     base: Traced | None = None
+    holder: Tensor | None = None
     shows: Op
     views: list[ref[Traced]] | None = None
     real_device = torch.device("cpu")

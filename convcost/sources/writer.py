@@ -20,7 +20,7 @@ class Writer(Recorder):
         shape = self.shape(target)
         if type(target) is Traced:
             target.node = self.record(op, tensors, shape, target.twin.dtype.itemsize, target)
-            if target.base is not None or target.views:
+            if target.base is not None or target.views or target.holder is not None:
                 self._write_through(target)
             return target
         new = self.emit(op, tensors, shape, like=target, view_of=target)
@@ -44,6 +44,7 @@ class Writer(Recorder):
     def _write_through(self, view: Traced) -> None:
         """What was written into a view is in its base as well, and in what else shows that."""
         self._show_again(view, None)
+        self._take_from_holder(view)
         base, itemsize = view.base, view.twin.dtype.itemsize
         while base is not None:
             if view.twin is base.twin:
@@ -54,6 +55,17 @@ class Writer(Recorder):
                 base.node = self.record(op, (base, view), self.shape(base), itemsize, base)
             self._show_again(base, view)
             view, base = base, base.base
+
+    def _take_from_holder(self, view: Traced) -> None:
+        """A buffer or a parameter that ``view`` shows is its base from here on."""
+        while view.base is not None:
+            view = view.base
+        if view.holder is not None:
+            base = self.shadows.get(id(view.holder), self.as_node(view.holder))
+            assert isinstance(base, Traced)  # noqa: S101  what emit gives without data
+            self.shadows[id(view.holder)] = base
+            self.show(base, view, view.shows)
+            view.holder = None
 
     def _show_again(self, base: Traced, written: Traced | None) -> None:
         """The views of ``base`` that show more than the one that was ``written`` to."""

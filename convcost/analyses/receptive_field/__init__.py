@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from convcost.analyses.receptive_field.describe import describe
+from convcost.analyses.receptive_field.describe import describe, is_plain
 from convcost.analyses.receptive_field.field import Field
 from convcost.analyses.receptive_field.inputs import spatial_dims
 from convcost.analyses.receptive_field.positions import UnknownFieldError
@@ -28,12 +28,20 @@ if TYPE_CHECKING:
 def find_receptive_fields(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:
     """The field's values for each node, and for the graph those of its last feature map."""
     fields = _propagate(graph)
+    rows = _described(fields)
+    return rows, rows[_last_feature_map(graph, fields)]
+
+
+def _described(fields: Sequence[Field | str]) -> list[dict[str, Value]]:
+    """The values of each; what sees the same boxes and has no bounds is described once."""
     described: dict[int, dict[str, Value]] = {}
     for field in fields:
         if id(field) not in described:
-            described[id(field)] = describe(field)
-    rows = [described[id(field)] for field in fields]
-    return rows, rows[_last_feature_map(graph, fields)]
+            key = id(field if isinstance(field, str) or not is_plain(field) else field.boxes)
+            if key not in described:
+                described[key] = describe(field)
+            described[id(field)] = described[key]
+    return [described[id(field)] for field in fields]
 
 
 def find_seen_positions(graph: Graph) -> tuple[tuple[Runs, ...], ...]:

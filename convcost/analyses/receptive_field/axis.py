@@ -144,15 +144,24 @@ def _filtered_taps(radius: int, step: int, per: int, _: bool, output: int) -> ra
     return range(first, -(-(centre + support - per) // (2 * per)))
 
 
+def _cubic_filtered_taps(step: int, per: int, corners: bool, output: int) -> list[int]:  # noqa: FBT001
+    """The same without the taps at distance 1, where the cubic's weight is 0."""
+    return [
+        tap
+        for tap in _filtered_taps(2, step, per, corners, output)
+        if abs((2 * tap + 1) * per - (2 * output + 1) * step) != 2 * max(step, per)
+    ]
+
+
 _WIDE = {"bicubic": 2, "antialiased": 1, "antialiased_bicubic": 2}
 """Modes that read more than two positions, and on how many sides of the point."""
 _CORNERED = ("linear", "bilinear", "trilinear", *_WIDE)
-_TAPS: dict[str, Callable[[int, int, bool, int], range]] = {
+_TAPS: dict[str, Callable[[int, int, bool, int], Iterable[int]]] = {
     "nearest": _nearest_tap,
     "nearest_exact": _nearest_exact_tap,
     "bicubic": _cubic_taps,
     "antialiased": partial(_filtered_taps, 1),
-    "antialiased_bicubic": partial(_filtered_taps, 2),
+    "antialiased_bicubic": _cubic_filtered_taps,
 }
 
 

@@ -54,6 +54,11 @@ def describe(field: Field | str) -> dict[str, Value]:
         return dict.fromkeys(KEYS, unavailable(str(error)))
 
 
+def is_plain(field: Field) -> bool:
+    """Whether its boxes alone make up what is told of a field."""
+    return not (field.bounds or any(map(is_repeated, field.dims)))
+
+
 def _solid(field: Field) -> dict[str, Value] | None:
     """The values of one box without holes, phases or bounds, which most fields are; else None."""
     if len(field.boxes) > 1 or field.bounds:

@@ -26,12 +26,15 @@ class Part(NamedTuple):
 
     ``size`` matters where several parts are folded into one dimension. Positions whose order is
     lost are not ``regular``. ``window_of`` is the axis that a part without one was split from.
+    Entries without positions that don't see alike are not ``regular`` either; ``full`` has a 1 for
+    each that sees all that the field says.
     """
 
     axis: int
     size: int = 0
     regular: bool = True
     window_of: int = NO_AXIS
+    full: bytes = b""
 
 
 Dim = tuple[Part, ...]
@@ -116,7 +119,9 @@ class Field(NamedTuple):
         if is_repeated(parts):
             wide = self.map_axes({first.axis: partial(repeat, times=parts[1].size)})
             return wide.at(dim, (Part(first.axis),))
-        return self.lose(axes_of(parts), "positions are folded together").at(dim, ())
+        # what is done to them gives positions, of which it isn't known what they see
+        lost = self.lose(axes_of(parts), "positions are folded together")
+        return lost.at(dim, irregular(axes_of(parts)))
 
     def unwindow(self, axis: int, size: int) -> Field:
         """The field once each position of ``axis`` is the ``size`` positions of its window."""
@@ -149,6 +154,11 @@ def _is_multiplied(dim: Dim) -> bool:
 def axes_of(dim: Dim) -> list[int]:
     """The spatial axes that have a part in a dimension."""
     return [part.axis for part in dim if part.axis >= 0]
+
+
+def irregular(axes: Sequence[int]) -> Dim:
+    """A dimension along which positions of these axes lie in no order that is known."""
+    return tuple([Part(axis, 0, regular=False) for axis in dict.fromkeys(axes)])
 
 
 def _pooled(_: AxisField) -> AxisField:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from convcost.analyses.receptive_field.field import Dim, Field, Part, axes_of, unite
+from convcost.analyses.receptive_field.field import Dim, Field, axes_of, irregular, unite
+from convcost.analyses.receptive_field.uneven import is_uneven, meeting
 from convcost.ops import Shape
 
 Fields = Sequence[Field]
@@ -43,6 +44,8 @@ def _broadcast(layouts: Sequence[tuple[Dim, ...]], rank: int) -> tuple[Dim, ...]
 
 
 def _longest(column: Sequence[Dim]) -> Dim:
+    if any(map(is_uneven, column)) and not any(map(axes_of, column)):
+        return meeting(column)
     return max(column, key=lambda dim: (len(dim), any(not part.regular for part in dim)))
 
 
@@ -95,8 +98,3 @@ def _are_single(fields: Fields, axis: int) -> bool:
     """Whether the fields see single positions of an axis, and not the same."""
     seen = [box[axis] for field in fields for box in field.boxes]
     return any(each.phases and not each.jump for each in seen) and len(set(seen)) > 1
-
-
-def irregular(axes: Sequence[int]) -> Dim:
-    """A dimension along which positions of these axes lie in no order that is known."""
-    return tuple(Part(axis, 0, regular=False) for axis in dict.fromkeys(axes))

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from convcost.analyses.receptive_field.axis import window
-from convcost.analyses.receptive_field.field import NO_AXIS, Dim, Field, Part, alone_axis, axes_of
+from convcost.analyses.receptive_field.field import (
+    NO_AXIS,
+    Dim,
+    Field,
+    Part,
+    alone_axis,
+    axes_of,
+    irregular,
+)
+from convcost.analyses.receptive_field.uneven import cut
 from convcost.ops import Shape
 
 _FOLDED = "positions are folded in a way that isn't followed"
@@ -88,8 +97,7 @@ def _place(parts: Sequence[Part], sizes: Sequence[int]) -> list[Dim] | None:
             if not left or left[0].axis >= 0 or left[0].size % (size // filled):
                 return None
             # a part without positions may be cut anywhere
-            first = left[0]._replace(size=size // filled)
-            left[0] = left[0]._replace(size=left[0].size // first.size)
+            first, left[0] = cut(left[0], size // filled)
             dim.append(first)
         dims.append(_tidy(dim))
     return dims if not left else None
@@ -97,9 +105,10 @@ def _place(parts: Sequence[Part], sizes: Sequence[int]) -> list[Dim] | None:
 
 def _tidy(dim: Sequence[Part]) -> Dim:
     """Parts without positions mean nothing where there are no others, nor among themselves."""
-    if all(part.axis == NO_AXIS and part.window_of == NO_AXIS for part in dim):
-        return ()
-    return tuple(dim)
+    is_plain = all(
+        part.axis == NO_AXIS and part.window_of == NO_AXIS and part.regular for part in dim
+    )
+    return () if is_plain else tuple(dim)
 
 
 def _split(field: Field, parts: Sequence[Part], sizes: Sequence[int]) -> tuple[Field, list[Dim]]:
@@ -107,8 +116,7 @@ def _split(field: Field, parts: Sequence[Part], sizes: Sequence[int]) -> tuple[F
     axis = alone_axis(tuple(parts))
     if axis is None or len(sizes) != 2 or parts[0].size != sizes[0] * sizes[1]:
         lost = field.lose(axes_of(tuple(parts)), _FOLDED)
-        irregular = tuple(Part(a, 0, regular=False) for a in axes_of(tuple(parts)))
-        return lost, [irregular, *[() for _ in sizes[1:]]] if sizes else []
+        return lost, [irregular(axes_of(tuple(parts))), *[() for _ in sizes[1:]]] if sizes else []
     inner = sizes[1]
     cut = field.map_axes(
         {axis: partial(window, kernel_size=inner, stride=inner, before=0, dilation=1)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import prod
 from typing import Any
 
 from convcost.analyses.receptive_field.axis import (
@@ -23,10 +24,10 @@ from convcost.analyses.receptive_field.field import (
     Part,
     alone_axis,
     axes_of,
+    irregular,
 )
 from convcost.analyses.receptive_field.joins import (
     Fields,
-    irregular,
     side_by_side,
     spread_out,
     union_of,
@@ -34,6 +35,15 @@ from convcost.analyses.receptive_field.joins import (
 )
 from convcost.analyses.receptive_field.positions import UnknownFieldError
 from convcost.analyses.receptive_field.reshape import reshape
+from convcost.analyses.receptive_field.uneven import (
+    dim_of,
+    grouped,
+    is_uneven,
+    laid,
+    one_of_several,
+    reorder,
+    take,
+)
 from convcost.ops import (
     AdaptivePool,
     Attention,
@@ -61,6 +71,7 @@ from convcost.ops import (
     Select,
     Shape,
     Shift,
+    Sizes,
     Slice,
     Stack,
     Unfold,
@@ -77,8 +88,9 @@ Change = Callable[[AxisField], AxisField]
 def _conv(op: Conv, fields: Fields, shapes: Shapes) -> Field:
     field = _window(op, fields, shapes)
     channels = len(field.dims) - len(op.kernel_size) - 1
-    mixed = field.dims[channels]
-    field = field.pool(axes_of(mixed)).at(channels, ()) if mixed else field
+    if mixed := field.dims[channels]:
+        read = grouped(mixed, op.in_channels, op.out_channels, op.groups)
+        field = field.pool(axes_of(mixed)).at(channels, read)
     return with_all_of(fields[1:], field)
 
 
@@ -120,14 +132,19 @@ def _pad(op: Pad, fields: Fields, _: Shapes) -> Field:
     return _spatially(fields[0], [partial(shift_axis, by=-before) for before, _ in op.padding])
 
 
-def _pixel_shuffle(op: PixelShuffle, fields: Fields, _: Shapes) -> Field:
-    factor = op.factor
+def _pixel_shuffle(op: PixelShuffle, fields: Fields, shapes: Shapes) -> Field:
+    factor, channels = op.factor, len(shapes[-1]) - 3
     change: Change = (
         partial(repeat, times=factor)
         if op.upscale
         else partial(window, kernel_size=factor, stride=factor, before=0, dilation=1)
     )
-    return _spatially(fields[0], [change, change])
+    field = fields[0]
+    if op.upscale and is_uneven(field.dims[channels]):
+        field = one_of_several(field, channels)
+    field = _spatially(field, [change, change])
+    # each channel has one position of a window
+    return field if op.upscale else field.at(channels, dim_of(bytes(shapes[-1][channels])))
 
 
 def _spatially(field: Field, changes: Sequence[Change | None]) -> Field:
@@ -136,24 +153,13 @@ def _spatially(field: Field, changes: Sequence[Change | None]) -> Field:
     for dim, change in enumerate(changes, len(field.dims) - len(changes)):
         axis = alone_axis(field.dims[dim])
         if axis is None:
+            if change is not None and is_uneven(field.dims[dim]):
+                field = one_of_several(field, dim)
             field = field.alone(dim)
             axis = alone_axis(field.dims[dim])
-        if change is None:
-            continue
-        if axis is not None:
+        if axis is not None and change is not None:
             followed[axis] = change
-        else:
-            field = _a_part_of(field, dim)
     return field.map_axes(followed) if followed else field
-
-
-def _a_part_of(field: Field, dim: int) -> Field:
-    """``field`` where not all is read of what lies along a dimension and is told as one."""
-    windows = [part.window_of for part in field.dims[dim] if part.window_of >= 0]
-    if any(part.axis == NO_AXIS and not part.regular for part in field.dims[dim]):
-        axes = range(len(field.boxes[0]))
-        return field.bound(axes, "one of several is taken that don't see alike")
-    return field.bound(windows, "a window's positions are one")
 
 
 def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:
@@ -164,7 +170,11 @@ def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:
         for dim, size in zip(field.dims[-len(op.output) :], op.output, strict=True)
         for part in dim
     )
-    return field._replace(dims=(*field.dims[: -len(op.output) - 1], (), columns))
+    *before, channels = field.dims[: -len(op.output)]
+    taps = prod(op.kernel_size)
+    inputs = channels if is_uneven(channels) else (Part(NO_AXIS, shapes[0][len(before)]),)
+    rows = (*inputs, *dim_of(bytes(taps))) if taps > 1 else channels
+    return field._replace(dims=(*before, rows, columns))
 
 
 def _global_pool(_: GlobalPool, fields: Fields, __: Shapes) -> Field:
@@ -174,14 +184,22 @@ def _global_pool(_: GlobalPool, fields: Fields, __: Shapes) -> Field:
 def _reduce(op: Reduce, fields: Fields, _: Shapes) -> Field:
     field = fields[0].pool(axis for dim in op.dims for axis in axes_of(fields[0].dims[dim]))
     if op.keepdim:
-        return field
+        return _even(field, op.dims)
     dims = tuple(dim for i, dim in enumerate(field.dims) if i not in op.dims)
     return field._replace(dims=dims)
 
 
 def _mix(op: Mix, fields: Fields, shapes: Shapes) -> Field:
     joined = _join(op, fields, shapes)
-    return joined.mix(axis for dim in op.dims for axis in axes_of(joined.dims[dim]))
+    mixed = joined.mix(axis for dim in op.dims for axis in axes_of(joined.dims[dim]))
+    return _even(mixed, op.dims)
+
+
+def _even(field: Field, dims: Sizes) -> Field:
+    """``field`` where the entries along ``dims`` see what any of them saw."""
+    for dim in dims:
+        field = field.at(dim, ()) if is_uneven(field.dims[dim]) else field
+    return field
 
 
 def _rearrange(op: Rearrange, fields: Fields, shapes: Shapes) -> Field:
@@ -192,8 +210,22 @@ def _rearrange(op: Rearrange, fields: Fields, shapes: Shapes) -> Field:
         return joined.lose(axes, f"{op.kind} isn't followed")._replace(dims=dims[: len(shapes[-1])])
     moved = [axis for dim in op.dims for axis in axes_of(joined.dims[dim])]
     for dim in op.dims:
-        joined = joined.at(dim, irregular(axes_of(joined.dims[dim])))
+        joined = _rearranged(op, joined, fields, dim, shapes[-1][dim])
     return joined.lose(moved, f"{op.kind} isn't followed")
+
+
+def _rearranged(op: Rearrange, joined: Field, fields: Fields, dim: int, size: int) -> Field:
+    if axes := axes_of(joined.dims[dim]):
+        return joined.at(dim, irregular(axes))
+    if op.kind == "write" and size > 1 and any(field.boxes != joined.boxes for field in fields):
+        return joined.at(dim, dim_of(bytes(size)))
+    if op.kind in _REORDERINGS:
+        return reorder(joined, dim, size)
+    return one_of_several(joined, dim) if is_uneven(joined.dims[dim]) else joined
+
+
+_REORDERINGS = ("write", "flip", "channel_shuffle")
+"""Rearrangements that leave nothing out."""
 
 
 def _flatten(_: Flatten, fields: Fields, shapes: Shapes) -> Field:
@@ -213,7 +245,8 @@ def _slice(op: Slice, fields: Fields, shapes: Shapes) -> Field:
     if shapes[0] == shapes[-1]:
         return field
     if not axes_of(field.dims[op.dim]):
-        return _a_part_of(field, op.dim)
+        taken = slice(op.start, op.start + shapes[-1][op.dim] * op.step, op.step)
+        return take(field, op.dim, shapes[0][op.dim], taken)
     axis = alone_axis(field.dims[op.dim])
     if axis is None:
         axes = axes_of(field.dims[op.dim])
@@ -222,8 +255,9 @@ def _slice(op: Slice, fields: Fields, shapes: Shapes) -> Field:
     return field.map_axes({axis: change})
 
 
-def _select(op: Select, fields: Fields, _: Shapes) -> Field:
-    field = _a_part_of(fields[0], op.dim)
+def _select(op: Select, fields: Fields, shapes: Shapes) -> Field:
+    taken = slice(op.position, op.position + 1)
+    field = take(fields[0], op.dim, shapes[0][op.dim], taken)
     axes = axes_of(field.dims[op.dim])
     axis = alone_axis(field.dims[op.dim])
     if axis is None:
@@ -232,11 +266,13 @@ def _select(op: Select, fields: Fields, _: Shapes) -> Field:
     return chosen._replace(dims=(*field.dims[: op.dim], *field.dims[op.dim + 1 :]))
 
 
-def _shift(op: Shift, fields: Fields, _: Shapes) -> Field:
+def _shift(op: Shift, fields: Fields, shapes: Shapes) -> Field:
     field = fields[0]
     for dim, offset in zip(op.dims, op.offsets, strict=True):
         axis = alone_axis(field.dims[dim])
-        if axis is None:
+        if not axes_of(field.dims[dim]):
+            field = reorder(field, dim, shapes[0][dim])
+        elif axis is None:
             axes = axes_of(field.dims[dim])
             field = field.lose(axes, "folded positions are rolled").at(dim, irregular(axes))
         else:
@@ -296,7 +332,8 @@ def _recurrence(_: Recurrence, fields: Fields, __: Shapes) -> Field:
 def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
     filled = [i for i, field in enumerate(fields) if axes_of(field.dims[op.dim])]
     if not filled:
-        return side_by_side(union_of(fields, len(shapes[-1])), fields, op.dim)
+        joined = laid(union_of(fields, len(shapes[-1])), fields, shapes, op.dim)
+        return side_by_side(joined, fields, op.dim)
     if len(filled) == 1 and not any(f.boxes for i, f in enumerate(fields) if i != filled[0]):
         axis = alone_axis(fields[filled[0]].dims[op.dim])
         before = sum(shape[op.dim] for shape in shapes[: filled[0]])
@@ -311,10 +348,9 @@ def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
 
 def _stack(op: Stack, fields: Fields, shapes: Shapes) -> Field:
     joined = union_of(fields, len(shapes[0]))
-    uneven = any(field.boxes != fields[0].boxes for field in fields)
-    dim = (Part(NO_AXIS, len(fields), regular=False),) if uneven else ()
-    laid = joined._replace(dims=(*joined.dims[: op.dim], dim, *joined.dims[op.dim :]))
-    return side_by_side(laid, fields, op.dim)
+    dim = dim_of(bytes(field.boxes == joined.boxes for field in fields))
+    stacked = joined._replace(dims=(*joined.dims[: op.dim], dim, *joined.dims[op.dim :]))
+    return side_by_side(stacked, fields, op.dim)
 
 
 def _elementwise(op: Elementwise, fields: Fields, shapes: Shapes) -> Field:

@@ -18,7 +18,7 @@ _POINTWISE = """
 relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid hardsigmoid hardswish hardtanh tanh
 softplus prelu threshold dropout alpha_dropout feature_dropout add sub mul div rsub pow sqrt rsqrt
 exp log neg abs clamp clamp_min clamp_max sin cos where maximum minimum square reciprocal
-logit softsign logsigmoid log_sigmoid rrelu glu_jvp native_channel_shuffle channel_shuffle
+logit softsign logsigmoid log_sigmoid rrelu glu_jvp
 masked_fill lerp addcmul addcdiv true_divide floor_divide erf floor ceil round
 """.split()
 

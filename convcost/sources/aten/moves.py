@@ -74,6 +74,13 @@ def _roll(
     return tracer.run_on_twins(func, (x, shifts, dims), {}, op)
 
 
+def _channel_shuffle(tracer: Tracer, _: Any, x: Tensor, groups: int) -> Tensor:
+    # [n, c, *] = channel_shuffle([n, c, *])
+    del groups
+    op = Rearrange((1,), "channel_shuffle")
+    return tracer.emit(op, (x,), tracer.shape(x), like=x)
+
+
 RULES: dict[str, Callable[..., Any]] = {
     "cat": _concat,
     "concat": _concat,
@@ -84,4 +91,6 @@ RULES: dict[str, Callable[..., Any]] = {
     **{f"{kind}_": _anywhere(kind) for kind in _ANYWHERE},
     "stack": _stack,
     "roll": _roll,
+    "channel_shuffle": _channel_shuffle,
+    "native_channel_shuffle": _channel_shuffle,
 }

@@ -1,0 +1,95 @@
+"""Dimensions without positions whose entries don't see alike: channels laid side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convcost.analyses.receptive_field.field import NO_AXIS, Dim, Field, Part, axes_of
+from convcost.ops import Shape
+
+_REASON = "one of several is taken that don't see alike"
+
+
+def dim_of(full: bytes) -> Dim:
+    """A dimension whose entries see all that the field says where ``full`` is 1."""
+    return (Part(NO_AXIS, len(full), regular=False, full=full),) if 0 in full else ()
+
+
+def is_uneven(dim: Dim) -> bool:
+    """Whether there are no positions, and some of what lies there may see less than the rest."""
+    return not (axes_of(dim) or all(part.regular for part in dim))
+
+
+def full_of(dim: Dim, size: int) -> bytes:
+    """For each of the ``size`` entries of a dimension 1 where it sees all that the field says."""
+    if not is_uneven(dim):
+        return b"\1" * size
+    if len(dim) == 1:
+        return dim[0].full
+    full = b"\1"
+    for part in reversed(dim):
+        # an entry is full where all its parts are
+        each = b"\1" * part.size if part.regular else part.full
+        full = b"".join(full if one else bytes(len(full)) for one in each)
+    return full
+
+
+def laid(joined: Field, fields: Sequence[Field], shapes: Sequence[Shape], dim: int) -> Field:
+    """``joined`` where the ``fields`` it joins lie one behind the other along ``dim``."""
+    full = [
+        full_of(field.dims[dim], shape[dim]) if field.boxes == joined.boxes else bytes(shape[dim])
+        for field, shape in zip(fields, shapes, strict=False)
+    ]
+    return joined.at(dim, dim_of(b"".join(full)))
+
+
+def take(field: Field, dim: int, size: int, taken: slice) -> Field:
+    """``field`` with some entries of a dimension of ``size`` that has no positions."""
+    windows = [part.window_of for part in field.dims[dim] if part.window_of >= 0]
+    field = field.bound(windows, "a window's positions are one")
+    if not is_uneven(field.dims[dim]):
+        return field
+    full = full_of(field.dims[dim], size)[taken]
+    return field.at(dim, dim_of(full)) if 1 in full else one_of_several(field, dim)
+
+
+def one_of_several(field: Field, dim: int) -> Field:
+    """``field`` where what is taken along an uneven dimension may see less than it says."""
+    return field.bound(range(len(field.boxes[0])), _REASON).at(dim, ())
+
+
+def reorder(field: Field, dim: int, size: int) -> Field:
+    """``field`` where the entries of an uneven dimension are in another order."""
+    return field.at(dim, dim_of(bytes(size))) if is_uneven(field.dims[dim]) else field
+
+
+def grouped(dim: Dim, in_channels: int, out_channels: int, groups: int) -> Dim:
+    """The channels of a convolution whose outputs each read one group of the inputs."""
+    if groups == 1 or not is_uneven(dim):
+        return ()
+    full, size = full_of(dim, in_channels), in_channels // groups
+    read = [1 in full[first : first + size] for first in range(0, in_channels, size)]
+    return dim_of(b"".join(bytes([one]) * (out_channels // groups) for one in read))
+
+
+def cut(part: Part, outer: int) -> tuple[Part, Part]:
+    """A part without positions as ``outer`` runs, and what each holds."""
+    inner = part.size // outer
+    if part.regular:
+        return part._replace(size=outer), part._replace(size=inner)
+    full = bytes(0 not in part.full[i * inner : (i + 1) * inner] for i in range(outer))
+    # what is in the runs that aren't full needn't be known where some are
+    even = Part(NO_AXIS, inner)
+    uneven = Part(NO_AXIS, inner, regular=False, full=bytes(inner))
+    return part._replace(size=outer, full=full), even if 1 in full else uneven
+
+
+def meeting(column: Sequence[Dim]) -> Dim:
+    """The dimension where uneven ones meet: full is what is full in all of them."""
+    uneven = list(dict.fromkeys(dim for dim in column if is_uneven(dim)))
+    if len(uneven) == 1:
+        return uneven[0]
+    fulls = [full_of(dim, 0) for dim in uneven]
+    if len({len(full) for full in fulls}) > 1:
+        return dim_of(bytes(max(map(len, fulls))))
+    return dim_of(bytes(min(each) for each in zip(*fulls, strict=True)))
