@@ -20,7 +20,7 @@ from convcost.measure.settings import Settings
 from convcost.render.charts import charts_of
 from convcost.render.charts.names import apart
 from convcost.render.charts.picture import log_ticks
-from convcost.report import Report, Row, Value
+from convcost.report import Report, Row, Selection, Value
 from convcost.workflows.compare import CompareRequest
 from convcost.workflows.compare import compare as run_compare
 
@@ -283,6 +283,43 @@ def test_a_diffs_layers_are_drawn_as_no_variants() -> None:
     rows = tuple(Row(name, "standard", "conv", "", (1,), values, base=values) for name in "ab")
     report = Report("diff", "a → b", (), {}, rows, totals=values, base_totals=values)
     assert [picture.key for picture in charts_of(report)] == []
+
+
+def _profile(*names: str, of: int, sort: str | None = None) -> Report:
+    """Some of the rows of a profile whose ``of`` rows multiply 10 times each."""
+    values = {
+        "multiplications": Value("exact", 10),
+        "receptive_field": Value("exact", (3, 3)),
+        "effective_stride": Value("exact", (1, 1)),
+    }
+    rows = tuple(Row(name, "standard", "conv", name, (1, 8), values) for name in names)
+    chosen = Selection(of, None, sort, len(names))
+    totals = {"multiplications": Value("exact", 10 * of)}
+    return Report("profile", "net.py", ((1, 3),), {}, rows, totals, selection=chosen)
+
+
+def test_shares_of_some_rows_are_of_the_whole_and_no_modules() -> None:
+    report = _profile("blocks.1", "blocks.0", of=8, sort="multiplications")
+    (icicle,) = charts_of(report)
+    assert icicle.key == "icicle-multiplications"
+    assert "blocks.1 13 %, blocks.0 13 %." in icicle.description
+    # all rows in another order are whole modules still
+    (sorted_all,) = charts_of(_profile("blocks.1", "blocks.0", "c", of=3, sort="multiplications"))
+    assert "blocks 67 %, c 33 %." in sorted_all.description
+    page = render(report, "html")
+    assert "data-module" not in re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert page.count("the first 2 of 8 rows, sorted by multiplications") > 1
+
+
+def test_depth_is_drawn_of_all_rows_in_running_order_only() -> None:
+    def drawn(report: Report) -> set[str]:
+        return {picture.key for picture in charts_of(report)}
+
+    whole = _profile("blocks.0", "blocks.1", of=2)
+    assert "depth" in drawn(whole._replace(selection=None))
+    assert "depth" in drawn(whole)
+    assert "depth" not in drawn(_profile("blocks.0", "blocks.1", of=3))
+    assert "depth" not in drawn(_profile("blocks.0", "blocks.1", of=2, sort="parameters"))
 
 
 def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:

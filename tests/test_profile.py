@@ -18,6 +18,7 @@ import pytest
 from cli import COMMAND, assert_no_fault, assert_refusal, convcost, environment
 
 from convcost.errors import ConvcostError
+from convcost.render.sections import title
 from convcost.report import Report, Row, Value, number
 from convcost.workflows.profile import ProfileRequest, profile
 
@@ -250,6 +251,24 @@ def test_top_shows_so_many_rows(net: str) -> None:
 
 def test_filter_chooses_rows_by_name(net: str) -> None:
     assert names(counted(net, glob="body.*.conv")) == ["body.0.conv", "body.1.conv"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({}, ""),
+        ({"top": 2}, ", the first 2 of 20 rows"),
+        ({"top": 99}, ""),
+        ({"sort": "parameters"}, ", all 20 rows, sorted by parameters"),
+        ({"glob": "body.*.conv"}, ", 2 of 20 rows, filtered by 'body.*.conv'"),
+        (
+            {"glob": "body.*", "sort": "multiplications", "top": 1},
+            ", the first 1 of 20 rows, filtered by 'body.*', sorted by multiplications",
+        ),
+    ],
+)
+def test_which_rows_are_shown_is_said(rows: dict[str, Any], said: str, net: str) -> None:
+    assert title(counted(net, **rows)).endswith(f"input 1×3×8×8{said}")
 
 
 def test_a_filter_that_matches_nothing_is_refused_with_names(net: str) -> None:

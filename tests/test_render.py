@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli import fine
+from cli import fine, refused
 
 from convcost import ConvcostError, Finding, Report, Row, Value, compare, load, render
 from convcost.render import FORMATS, format_of
+from convcost.report import Selection
 
 
 def exact(value: object) -> Value:
@@ -261,6 +262,15 @@ def diffed(folder: Path, base: dict[str, Value], head: dict[str, Value]) -> list
         profile = Report("profile", "net.py", ((1, 3),), {}, tuple(rows), totals=values)
         (folder / f"{name}.json").write_text(profile.to_json())
     return fine("diff", "base.json", "head.json", folder=folder).splitlines()
+
+
+def test_a_diff_of_some_rows_only_is_refused(tmp_path: Path) -> None:
+    some = Selection(rows=3, top=1)
+    report = Report("profile", "net.py", (), {}, REPORT.rows[:1], selection=some)
+    (tmp_path / "some.json").write_text(report.to_json(), encoding="utf-8")
+    told = refused("diff", "some.json", "some.json", folder=tmp_path)
+    assert "some.json: has only 1 of 3 rows" in told
+    assert "--top" in told
 
 
 def lower(value: int) -> Value:

@@ -100,7 +100,8 @@ def _tables(report: Report) -> Iterator[Table]:
         yield _limits(report)
         return
     main = main_section(report)
-    is_tree = report.kind == "profile" and any(row.module for row in report.rows)
+    # some rows, or rows in another order, have no modules around them
+    is_tree = report.kind == "profile" and report.selection is None
     tree = module_tree(report.rows).children if is_tree else []
     yield _table(main, tree)
     yield from (_table(section, []) for section in more_sections(report))

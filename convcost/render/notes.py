@@ -84,7 +84,7 @@ def _profile_notes(report: Report) -> Iterator[str]:
         total = report.totals.get(key)
         if total is not None and total.reason:
             yield f"{METRICS[key].label} of the whole: {total.reason}"
-    latencies = (row.values.get("latency") for row in report.rows[1:])
+    latencies = (row.values.get("latency") for row in report.rows if row.op != "input")
     reasons = (value.reason for value in latencies if value is not None and value.value is None)
     yield from (f"no latency: {reason}" for reason in dict.fromkeys(filter(None, reasons)))
     if any("bound" in row.values for row in report.rows):

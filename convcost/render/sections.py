@@ -14,7 +14,8 @@ from convcost.render.cells import (
     verification_columns,
 )
 from convcost.render.changes import change_columns, total_row
-from convcost.report import Report, Row
+from convcost.report import METRICS, Report, Row
+from convcost.units import format_several
 
 
 class Section(NamedTuple):
@@ -34,7 +35,7 @@ def title(report: Report) -> str:
 
         return heading(report)
     if report.kind == "profile":
-        return f"{report.source}: input {shapes}"
+        return f"{report.source}: input {shapes}{_chosen(report)}"
     if report.kind == "machine":
         return f"{report.source}: {report.environment['device']}, ceilings"
     if report.kind == "diff":
@@ -47,6 +48,17 @@ def title(report: Report) -> str:
         return f"{report.source}, {what}"
     output = format_shape(report.rows[0].output_shape)
     return f"{report.rows[0].name}: input {shapes}, output {output}"
+
+
+def _chosen(report: Report) -> str:
+    """Which of a profile's rows are shown: ``, the first 5 of 68 rows, sorted by parameters``."""
+    asked, count = report.selection, len(report.rows)
+    if asked is None:
+        return ""
+    shown = f"{'the first ' if asked.top == count else ''}{count} of"
+    text = f", {'all' if count == asked.rows else shown} {format_several(asked.rows, 'row')}"
+    text += f", filtered by {asked.filter!r}" if asked.filter is not None else ""
+    return f"{text}, sorted by {METRICS[asked.sort].label}" if asked.sort is not None else text
 
 
 def main_section(report: Report) -> Section:

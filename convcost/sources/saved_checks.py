@@ -107,6 +107,8 @@ def report_mistakes(report: Report) -> Iterator[str]:
         yield from (f"limits.{index}.{text}" for text in _limit_mistakes(limit))
     if report.kind == "check":
         yield from _finding_mistakes(report)
+    if report.selection is not None and report.selection.sort not in (None, *METRICS):
+        yield "selection.sort: unknown"
     yield from _environment_mistakes(report)
     yield from _field_mistakes(report)
     if report.kind == "crossover":

@@ -15,7 +15,7 @@ from convcost.measure.settings import Device, Settings
 from convcost.ops import Input, Shape
 from convcost.report import EffectiveField, Report, Row
 from convcost.uncollected import uncollected
-from convcost.workflows.choose import choose
+from convcost.workflows.choose import choose, selection
 from convcost.workflows.effective import UNKNOWN, effective_field_of
 from convcost.workflows.environment import as_made, environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
@@ -164,12 +164,14 @@ def profile_loaded(
         totals |= total_latency(measured)
         totals |= on_roofline(work(), measured.ceilings, totals["latency"])
         notices += (*measured.notices, *_doubts(measured))
+    asked = request.glob, request.sort, request.top
+    chosen = choose(rows, *asked)
     return Report(
         kind="profile",
         source=printable(request.source),
         input=tuple(node.shape for node in graph.nodes if isinstance(node.op, Input)),
         environment=environment(request.settings, measured and measured.environment),
-        rows=tuple(choose(rows, request.glob, request.sort, request.top)),
+        rows=tuple(chosen),
         totals=totals,
         seen=seen_positions({"standard": graph}) if request.pictures else (),
         effective_field=effective,
@@ -177,6 +179,7 @@ def profile_loaded(
         findings=tuple(verification_findings(counts)),
         notices=(*loaded.notices, *notices, *unseen),
         interrupted=measured is not None and measured.interrupted,
+        selection=selection(rows, chosen, *asked),
     )
 
 
