@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from convcost.render.cells import mark, row_label
 from convcost.report import METRICS, Report, Row, number
@@ -16,11 +16,10 @@ def footnotes(report: Report) -> Iterator[str]:
         yield from _machine_notes(report)
         return
     if "processor" in env:
-        threads, rounds = (format_several(env[f"{noun}s"], noun) for noun in ("thread", "round"))
+        threads = format_several(env["threads"], "thread")
         yield (
             f"{env['processor']}, {env['device']}, {threads}, {env['dtype']}, "
-            f"{env['memory_format']}, torch {env['torch']}; {rounds} with "
-            f"{env.get('caches', 'warm')} caches, 99 % intervals in brackets"
+            f"{env['memory_format']}, torch {env['torch']}{_rounds(env)}"
         )
     if "clock_mhz" in env:
         slowed = f", held down by {env['slowed_by']}" if env["slowed_by"] else ""
@@ -37,6 +36,13 @@ def footnotes(report: Report) -> Iterator[str]:
     if "✓" in marks:
         yield "✓ fvcore counts the same"
     yield from _second_counts(report.rows)
+
+
+def _rounds(env: Mapping[str, object]) -> str:
+    if not env["rounds"]:
+        return ""
+    rounds = format_several(env["rounds"], "round")
+    return f"; {rounds} with {env.get('caches', 'warm')} caches, 99 % intervals in brackets"
 
 
 def _is_beyond_roofline(row: Row) -> bool:

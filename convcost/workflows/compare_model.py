@@ -28,7 +28,12 @@ from convcost.workflows.alternatives import (
 )
 from convcost.workflows.axes import Side, layers_notice, requests, sides, varied
 from convcost.workflows.environment import as_made, environment
-from convcost.workflows.measured import need_memory, second_count_findings, timed_values
+from convcost.workflows.measured import (
+    INTERRUPTED,
+    need_memory,
+    second_count_findings,
+    timed_values,
+)
 from convcost.workflows.proof import proof_findings, prove
 from convcost.workflows.roofline import became_memory_bound, on_roofline, works
 from convcost.workflows.seen import seen_positions
@@ -263,7 +268,7 @@ def _notices(compared: Compared, outcome: Outcome | None) -> Iterator[str]:
         if side.rewritten is not None:
             yield from rewrite_notices(side)
     if outcome and outcome.interrupted:
-        yield "interrupted: only what was measured before is shown"
+        yield INTERRUPTED
 
 
 def rewrite_notices(side: Alternative) -> Iterator[str]:

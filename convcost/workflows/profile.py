@@ -20,7 +20,7 @@ from convcost.workflows.effective import UNKNOWN, effective_field_of
 from convcost.workflows.environment import as_made, environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
-from convcost.workflows.measured import need_memory
+from convcost.workflows.measured import INTERRUPTED, need_memory
 from convcost.workflows.roofline import on_roofline, works
 from convcost.workflows.seen import seen_positions
 from convcost.workflows.verify import verification, verification_findings
@@ -163,7 +163,7 @@ def profile_loaded(
         rows = with_latency(rows, groups, _layers(graph), measured, work)
         totals |= total_latency(measured)
         totals |= on_roofline(work(), measured.ceilings, totals["latency"])
-        notices += (*measured.notices, *_doubts(measured))
+        notices += (*measured.notices, *_doubts(measured), *_stopped(measured))
     asked = request.glob, request.sort, request.top
     chosen = choose(rows, *asked)
     return Report(
@@ -187,6 +187,10 @@ def _doubts(measured: InPlace) -> tuple[str, ...]:
     if not measured.doubts:
         return ()
     return (f"these latencies are not to be trusted: {'; '.join(measured.doubts)}",)
+
+
+def _stopped(measured: InPlace) -> tuple[str, ...]:
+    return (INTERRUPTED,) if measured.interrupted else ()
 
 
 def traced(
