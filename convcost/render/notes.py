@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from convcost.render.cells import mark, row_label
-from convcost.report import METRICS, Report, Row, number
+from convcost.report import METRICS, Report, Row, Value, number
 from convcost.units import format_factor, format_several
 
 
@@ -29,6 +29,11 @@ def footnotes(report: Report) -> Iterator[str]:
             "bound by: not known where a row is faster than the machine's ceilings, which were "
             "measured beside other work; 'convcost machine --refresh' measures them again"
         )
+    if reasons := "; ".join(_beyond_roofline(report)):
+        yield (
+            f"over 100 % of the roofline: {reasons}; or the ceilings were measured beside other "
+            "work: 'convcost machine --refresh' measures them again"
+        )
     yield from _differences(report)
     marks = {mark(row) for row in report.rows}
     if report.kind == "profile":
@@ -36,6 +41,31 @@ def footnotes(report: Report) -> Iterator[str]:
     if "✓" in marks:
         yield "✓ fvcore counts the same"
     yield from _second_counts(report.rows)
+
+
+_WHY_BEYOND = {
+    "memory": "its data came from the caches, and the bandwidth is that of memory",
+    "compute": "its kernel multiplied less than is counted, as Winograd's algorithm does",
+    "overhead": "its ops are called faster than the smallest convolution",
+}
+_SHOWN_BEYOND = 1.05
+"""From here on a share is shown as more than 100 %."""
+
+
+def _beyond_roofline(report: Report) -> Iterator[str]:
+    """Why rows of each kind reach more than the roofline."""
+    all_values = [*(row.values for row in report.rows), report.totals]
+    beyond = {
+        str(values["bound"].value)
+        for values in all_values
+        if "bound" in values and _share(values) >= _SHOWN_BEYOND
+    }
+    yield from (f"bound by {bound}, {why}" for bound, why in _WHY_BEYOND.items() if bound in beyond)
+
+
+def _share(values: Mapping[str, Value]) -> float:
+    share = values.get("roofline_share")
+    return number(share) if share is not None and share.value is not None else 0
 
 
 def _rounds(env: Mapping[str, object]) -> str:
