@@ -12,6 +12,7 @@ from cli import fine, refused
 
 from convcost import ConvcostError, Finding, Report, Row, Value, compare, load, render
 from convcost.render import FORMATS, format_of
+from convcost.render.clauses import bound_by
 from convcost.report import Selection
 
 
@@ -185,6 +186,33 @@ def test_a_saved_report_comes_back_the_same(tmp_path: Path) -> None:
     saved = tmp_path / "saved.json"
     saved.write_text(REPORT.to_json(), encoding="utf-8")
     assert load(str(saved)) == REPORT
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (
+            0.5,
+            "bound by overhead: calling its one op takes 10.0 µs at best, all arithmetic 4.00 µs",
+        ),
+        (0.2, "slower than three times its roofline: calls, arithmetic and memory would"),
+    ],
+)
+def test_what_is_slow_beyond_its_calls_is_not_said_to_be_bound_by_them(
+    share: float, said: str
+) -> None:
+    values = {
+        "bound": exact("overhead"),
+        "ops": exact(1),
+        "compute_latency": exact(4e-6),
+        "memory_latency": exact(2e-6),
+        "overhead_latency": exact(10e-6),
+        "attainable_latency": exact(10e-6),
+        "roofline_share": exact(share),
+    }
+    told = bound_by(row("standard", **values))
+    assert told.startswith(said)
+    assert told.endswith(f"({share:.0%} of the roofline)".replace("%", " %"))
 
 
 def shown(report: Path, columns: int) -> str:

@@ -17,6 +17,8 @@ from convcost.units import (
 
 _MOST_NAMED = 2
 """More rows than this are only counted."""
+_SLOW = 3
+"""What is slower than so many times its roofline isn't explained by its calls either."""
 
 
 def paper(row: Row, reference: Row) -> str:
@@ -140,6 +142,10 @@ def bound_by(row: Row) -> str:
     if bound is None or (verdict is not None and verdict.value == "untrusted"):
         return ""
     share = number(row.values["roofline_share"])
+    reached = f"({format_percent(share)} of the roofline)"
+    if bound.value == "overhead" and share < 1 / _SLOW:
+        best = f"calls, arithmetic and memory would take {_best(row, 'attainable')} at best"
+        return f"slower than three times its roofline: {best} {reached}"
     because = {
         "compute": f"its arithmetic takes {_best(row, 'compute')} at best",
         "memory": f"moving its bytes takes {_best(row, 'memory')} at best, its arithmetic "
@@ -147,9 +153,7 @@ def bound_by(row: Row) -> str:
         "overhead": f"calling {_ops(row)} takes {_best(row, 'overhead')} at best, all arithmetic "
         f"{_best(row, 'compute')}",
     }[str(bound.value)]
-    if bound.value == "overhead" and share < 1 / 3:
-        because = f"calls, arithmetic and memory would take {_best(row, 'attainable')} at best"
-    return f"bound by {bound.value}: {because} ({format_percent(share)} of the roofline)"
+    return f"bound by {bound.value}: {because} {reached}"
 
 
 def _best(row: Row, what: str) -> str:
