@@ -188,6 +188,15 @@ def test_a_saved_report_comes_back_the_same(tmp_path: Path) -> None:
     assert load(str(saved)) == REPORT
 
 
+@pytest.mark.parametrize("format", ["table", "markdown", "html"])
+def test_a_finding_names_a_variant_only_where_there_are_some(format: str) -> None:  # noqa: A002
+    finding = Finding("layer", "standard", "multiplications", "fvcore counts 0")
+    profile = Report("profile", "net.py", (), {}, REPORT.rows[:1], findings=(finding,))
+    assert "layer: fvcore counts 0" in render(profile, format)
+    compared = REPORT._replace(findings=(finding,))
+    assert "layer, standard: fvcore counts 0" in render(compared, format)
+
+
 @pytest.mark.parametrize(
     ("share", "said"),
     [

@@ -18,7 +18,7 @@ from convcost.render.check_table import outcome, state
 from convcost.render.module_tree import SUMMED, Module, module_tree
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, whose
 from convcost.report import Report, Row
 
 
@@ -65,6 +65,7 @@ def render(report: Report) -> str:
     page: str = environment.get_template("report.html").render(
         title=title(report),
         report=report,
+        whose=whose,
         pictures=pictures,
         tables=list(_tables(report)),
         sentences=list(sentences(report)),

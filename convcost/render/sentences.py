@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from convcost.render.cells import row_label
 from convcost.render.clauses import bound_by, fastest, here, lesson, lost, paper, proof
 from convcost.render.designs import crossover, designs
-from convcost.report import Report, Row
+from convcost.report import Finding, Report, Row
 
 
 def sentences(report: Report) -> Iterator[tuple[str, str]]:
@@ -33,6 +33,11 @@ def sentences(report: Report) -> Iterator[tuple[str, str]]:
     differs = {key for row in others for key in row.settings}
     if differs and "batch" not in differs:
         yield from fastest(report.rows)
+
+
+def whose(finding: Finding, report: Report) -> str:
+    """What a finding is of: a row, and which variant where the report has several."""
+    return finding.name if report.kind == "profile" else f"{finding.name}, {finding.variant}"
 
 
 def _reference(row: Row, report: Report) -> Row:

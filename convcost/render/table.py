@@ -14,7 +14,7 @@ from convcost.render.cells import Column
 from convcost.render.designs import specs
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, whose
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
@@ -63,8 +63,7 @@ class TableView:
             else:
                 yield _unbroken(sentence)
         for finding in report.findings:
-            where = f"{finding.name}, {finding.variant}"
-            yield Text(f"finding: {where}: {finding.message}", style="red")
+            yield Text(f"finding: {whose(finding, report)}: {finding.message}", style="red")
         for label, spec in specs(report):
             yield from ("", Text(f"{label} as a layer spec", style="bold"), _unbroken(spec))
         notes = [Text(note, style="dim") for note in footnotes(report)]
