@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,67 @@ def test_a_saved_report_comes_back_the_same(tmp_path: Path) -> None:
     saved = tmp_path / "saved.json"
     saved.write_text(REPORT.to_json(), encoding="utf-8")
     assert load(str(saved)) == REPORT
+
+
+def doubted(*reasons: str) -> Report:
+    """``REPORT`` whose variants can't be trusted, each for its own reasons."""
+    rows = [
+        row._replace(
+            values={**row.values, "verdict": Value("measured", "untrusted", reason=reason)}
+        )
+        for row, reason in zip(REPORT.rows[1:], reasons, strict=True)
+    ]
+    return REPORT._replace(rows=(REPORT.rows[0], *rows))
+
+
+def test_a_doubt_that_variants_share_is_told_once() -> None:
+    text = render(doubted("others took the CPU", "it drifted; others took the CPU"), "table")
+    assert text.count("others took the CPU") == 1
+    assert "\nuntrusted: others took the CPU.\n" in text
+    assert "here not to be trusted.\n" in text
+    assert "here not to be trusted: it drifted.\n" in text
+
+
+def test_a_doubt_of_one_variant_stands_in_its_sentence() -> None:
+    text = render(doubted("it drifted", "others took the CPU"), "table")
+    assert "here not to be trusted: it drifted." in text
+    assert "here not to be trusted: others took the CPU." in text
+    assert "\nuntrusted: " not in text
+
+
+def test_a_doubt_that_some_share_names_them() -> None:
+    three = doubted("a; b", "a")
+    extra = three.rows[1]._replace(
+        variant="third",
+        values={**three.rows[1].values, "verdict": Value("measured", "untrusted", reason="c")},
+    )
+    text = render(three._replace(rows=(*three.rows, extra)), "table")
+    assert "\nuntrusted: atrous:rate=2 and separable: a.\n" in text
+    assert "here not to be trusted: c." in text
+
+
+def short(value: Value, keys: Sequence[str], key: str) -> Value:
+    return value._replace(low=None, high=None) if key in keys else value
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("latency", "latency_ratio"), "40 rounds with warm caches: too few for an interval, give"),
+        (("latency_ratio",), "99 % intervals in brackets: too few for some, give"),
+    ],
+)
+def test_too_few_rounds_are_told_once_with_what_to_do(keys: Sequence[str], said: str) -> None:
+    verdict = Value("measured", "inconclusive")
+    rows = []
+    for one in REPORT.rows:
+        values = {key: short(value, keys, key) for key, value in one.values.items()}
+        values.pop("smallest_change", None)
+        judged = {"verdict": verdict} if "verdict" in values else {}
+        rows.append(one._replace(values={**values, **judged}))
+    text = render(REPORT._replace(rows=tuple(rows)), "markdown")
+    assert text.count("here inconclusive: too few rounds") == 2
+    assert f"{said} it more time with --seconds\n" in text
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "html"])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from convcost.ops import format_shape
 from convcost.render.cells import compared, format_value, row_label
 from convcost.report import Report, Row, Value, number
 from convcost.units import (
+    and_list,
     format_count,
     format_factor,
     format_percent,
     format_seconds,
-    format_too_few,
 )
 
 _MOST_NAMED = 2
@@ -94,8 +94,11 @@ def _of_positions(share: Value) -> str:
     return f"1/{parts:,.0f}" if parts == round(parts) else format_percent(number(share))
 
 
-def here(row: Row, reference: Row, report: Report) -> str:
-    """What it saves by the measured latency, and how sure that is."""
+def here(row: Row, reference: Row, report: Report, told: Collection[str] = ()) -> str:
+    """What it saves by the measured latency, and how sure that is.
+
+    The doubts in ``told`` stand elsewhere.
+    """
     ratio, verdict = row.values["latency_ratio"], row.values["verdict"].value
     if verdict in ("faster", "slower"):
         return f"here {compared(ratio, 'faster', 'slower')} {_interval(row, reference)}"
@@ -103,14 +106,40 @@ def here(row: Row, reference: Row, report: Report) -> str:
         delta = format_percent(float(report.environment.get("delta") or 0))
         return f"here the same time within {delta} {_interval(row, reference)}"
     if verdict == "untrusted":
-        return f"here not to be trusted: {row.values['verdict'].reason}"
+        own = "; ".join(doubt for doubt in doubts(row) if doubt not in told)
+        return f"here not to be trusted{': ' if own else ''}{own}"
     change = row.values.get("smallest_change")
     if change is None:
-        return f"here inconclusive: {format_too_few(ratio.rounds)}"
+        return "here inconclusive: too few rounds"
     return (
         f"here inconclusive {_interval(row, reference)}: "
         f"this run could only have seen a change of {format_percent(number(change))} or more"
     )
+
+
+def doubts(row: Row) -> list[str]:
+    """Why the latency of a row isn't to be trusted; empty where it is."""
+    verdict = row.values.get("verdict")
+    if verdict is None or verdict.value != "untrusted" or not verdict.reason:
+        return []
+    return verdict.reason.split("; ")
+
+
+def shared_doubts(rows: Mapping[str, Row]) -> dict[str, str]:
+    """The doubts that several of some rows have, each with the words that tell it of them all.
+
+    Rows are by the names that they are called by.
+    """
+    owners: dict[str, list[str]] = {}
+    for name, row in rows.items():
+        for doubt in doubts(row):
+            owners.setdefault(doubt, []).append(name)
+    doubted = sum(bool(doubts(row)) for row in rows.values())
+    return {
+        doubt: f"{doubt}." if len(names) == doubted else f"{and_list(names)}: {doubt}."
+        for doubt, names in owners.items()
+        if len(names) > 1
+    }
 
 
 def _interval(row: Row, reference: Row) -> str:

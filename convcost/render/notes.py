@@ -19,7 +19,7 @@ def footnotes(report: Report) -> Iterator[str]:
         threads = format_several(env["threads"], "thread")
         yield (
             f"{env['processor']}, {env['device']}, {threads}, {env['dtype']}, "
-            f"{env['memory_format']}, torch {env['torch']}{_rounds(env)}"
+            f"{env['memory_format']}, torch {env['torch']}{_rounds(report)}"
         )
     if "clock_mhz" in env:
         slowed = f", held down by {env['slowed_by']}" if env["slowed_by"] else ""
@@ -68,11 +68,18 @@ def _share(values: Mapping[str, Value]) -> float:
     return number(share) if share is not None and share.value is not None else 0
 
 
-def _rounds(env: Mapping[str, object]) -> str:
+def _rounds(report: Report) -> str:
+    env = report.environment
     if not env["rounds"]:
         return ""
-    rounds = format_several(env["rounds"], "round")
-    return f"; {rounds} with {env.get('caches', 'warm')} caches, 99 % intervals in brackets"
+    rounds = f"; {format_several(env['rounds'], 'round')} with {env.get('caches', 'warm')} caches"
+    all_values = (*(row.values for row in report.rows), report.totals)
+    known = {v.low is not None for values in all_values for v in values.values() if v.rounds}
+    brackets = "" if known == {False} else ", 99 % intervals in brackets"
+    if False not in known:
+        return rounds + brackets
+    few = "some" if brackets else "an interval"
+    return f"{rounds}{brackets}: too few for {few}, give it more time with --seconds"
 
 
 def _is_beyond_roofline(row: Row) -> bool:

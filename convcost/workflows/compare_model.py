@@ -264,18 +264,24 @@ def _findings(found: Sequence[Compared], rows: Sequence[Row]) -> Iterator[Findin
 
 def _notices(compared: Compared, outcome: Outcome | None) -> Iterator[str]:
     yield from compared.notices
-    for side in compared.alternatives:
-        if side.rewritten is not None:
-            yield from rewrite_notices(side)
+    yield from rewrite_notices(*compared.alternatives)
     if outcome and outcome.interrupted:
         yield INTERRUPTED
 
 
-def rewrite_notices(side: Alternative) -> Iterator[str]:
-    """What a rewrite left as it is, where one would expect more."""
-    rewritten = side.rewritten
-    assert rewritten is not None  # noqa: S101  the caller's own condition
-    if rewritten.plan is None and not rewritten.layers:
-        yield f"{side.name}: nothing is rewritten: every convolution is 1×1, depthwise or left out"
-    if rewritten.left:
-        yield f"{side.name}: left as they are: {', '.join(rewritten.left)}"
+def rewrite_notices(*sides: Alternative) -> Iterator[str]:
+    """What rewrites left as it is, where one would expect more; what several share is told once."""
+    untouched, left = [], dict[str, list[str]]()
+    for name, rewritten in ((side.name, side.rewritten) for side in sides if side.rewritten):
+        if rewritten.plan is None and not rewritten.layers:
+            untouched.append(name)
+        for layer in rewritten.left:
+            left.setdefault(layer, []).append(name)
+    if untouched:
+        yield (
+            f"{', '.join(untouched)}: nothing is rewritten: every convolution is 1×1, depthwise "
+            "or left out"
+        )
+    for names in dict.fromkeys(map(tuple, left.values())):
+        layers = (layer for layer, owners in left.items() if tuple(owners) == names)
+        yield f"{', '.join(names)}: left as they are: {', '.join(layers)}"
