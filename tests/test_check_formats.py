@@ -324,6 +324,20 @@ def test_a_ratio_without_an_interval_is_shown_without_one() -> None:
     assert "found 6.06 ms → 6.06 ms, expected at most +5 %: 4 rounds" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("metric", "of", "said"),
+    [
+        ("parameters", {"layer": "stem.0"}, "mobile%3A stem.0%3A parameters"),
+        ("latency_ratio", {"variant": "separable"}, "mobile%3A latency ratio of separable"),
+    ],
+)
+def test_github_names_the_limit_as_the_table_does(
+    metric: str, of: dict[str, str], said: str
+) -> None:
+    broken = limit(metric, "broken", exact(9), expected=2, **of)
+    assert f",title={said}::" in render(report((broken,)), "github")
+
+
 def test_github_shows_the_worst_ten_and_rolls_up_the_rest() -> None:
     many = tuple(
         limit("parameters", "broken", exact(3_500_000 + i), layer=f"l{i}", line=i + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from convcost.report import GLOBAL, METRICS, Limit, Value, number
+from convcost.report import GLOBAL, METRICS, Finding, Limit, Value, number
 from convcost.units import FORMATTERS, format_apart, format_percent
 
 RANKS = {"error": 0, "warn": 1}
@@ -36,8 +36,8 @@ def _growth(pair: tuple[float, float]) -> float:
     return after / before if before else inf
 
 
-def title(limit: Limit) -> str:
-    """Which limit it is: ``mobile: stem.0: multiplications``."""
+def title(limit: Limit | Finding) -> str:
+    """Which limit it is, or which a finding is of: ``mobile: stem.0: multiplications``."""
     variant = "" if limit.variant == "standard" else f" of {limit.variant}"
     label = METRICS[limit.metric].label if not variant else limit.metric.replace("_", " ")
     return ": ".join(filter(None, (limit.name, limit.layer, f"{label}{variant}")))
