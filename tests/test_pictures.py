@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from cli import convcost, fine, refused
@@ -20,7 +20,7 @@ from convcost.measure.settings import Settings
 from convcost.render.charts import charts_of
 from convcost.render.charts.names import apart
 from convcost.render.charts.picture import log_ticks
-from convcost.report import Report, Row, Selection, Value
+from convcost.report import Limit, Report, Row, Selection, Value
 from convcost.workflows.compare import CompareRequest
 from convcost.workflows.compare import compare as run_compare
 
@@ -331,9 +331,26 @@ def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:
     ran = convcost("check", "--format", "html", "--output", "check.svg", folder=tmp_path)
     assert ran.code == 1, ran.err
     assert "convcost.yaml: 1 broken" in (tmp_path / "check.svg").read_text(encoding="utf-8")
-    assert "What broke" in ran.out
+    assert "How close the limits are" in ran.out
+    assert "Broken: primer: parameters." in ran.out
     assert re.search(r"<td[^>]*>broken</td>|<th[^>]*>broken</th>", ran.out)
     assert "<strong>error</strong> primer: parameters: found" in ran.out
+
+
+def test_a_limit_that_only_warns_is_not_said_to_be_broken() -> None:
+    def limit(layer: str, level: Literal["error", "warn"]) -> Limit:
+        found = Value("exact", 9)
+        return Limit(
+            "net", "standard", "parameters", layer, "max", level, "broken", 3, found, "c", 1
+        )
+
+    limits = (limit("stem", "error"), limit("head", "warn"))
+    rows = (Row("net", "standard", "check", "", (), {}),)
+    report = Report("check", "c", (), {}, rows, limits=limits)
+    (picture,) = charts_of(report)
+    assert picture.title == "How close the limits are"
+    told = " Broken: net: stem: parameters. Warned: net: head: parameters. "
+    assert told in picture.description
 
 
 def test_variants_stand_in_the_reports_order_in_each_chart() -> None:
