@@ -106,7 +106,8 @@ error: mobile: parameters: found 3.62 M, expected at most 3.50 M: 120 k (3.4 %) 
   reduce it, or raise the limit at convcost.yaml:8
 
 warning: mobile: multiplications: found 300 M → 310 M, expected at most +1 %: +3.3 %
-  reduce it, or raise the limit at convcost.yaml:9, or approve the new costs with convcost check --update
+  reduce it, or raise the limit at convcost.yaml:9, or approve the new costs:
+  convcost check --update
 
 warning: mobile: latency: found 1.00 ms → 1.04 ms [-2.0 … +11.0 %], expected at most +5 %: this run could only have seen
 a change of 18 % or more
@@ -119,7 +120,7 @@ expected at most 3.50 M: 120 k (3.4 %25) too much%0Asee docs/cost.md%0Areduce it
 limit at convcost.yaml:8
 ::warning file=convcost.yaml,line=9,title=mobile%3A multiplications::mobile: multiplications: \
 found 300 M → 310 M, expected at most +1 %25: +3.3 %25%0Areduce it, or raise the limit at \
-convcost.yaml:9, or approve the new costs with convcost check --update
+convcost.yaml:9, or approve the new costs:%0Aconvcost check --update
 ::warning file=convcost.yaml,line=11,title=mobile%3A latency::mobile: latency: found 1.00 ms → \
 1.04 ms [-2.0 … +11.0 %25], expected at most +5 %25: this run could only have seen a change of \
 18 %25 or more%0Agive it more time with --seconds, or a quieter machine
@@ -132,7 +133,7 @@ MARKDOWN = """\
 - **error**: mobile: parameters: found 3.62 M, expected at most 3.50 M: 120 k (3.4 %) too much<br>\
 see docs/cost.md<br>reduce it, or raise the limit at convcost.yaml:8
 - **warning**: mobile: multiplications: found 300 M → 310 M, expected at most +1 %: +3.3 %<br>\
-reduce it, or raise the limit at convcost.yaml:9, or approve the new costs with convcost check \
+reduce it, or raise the limit at convcost.yaml:9, or approve the new costs: convcost check \
 --update
 - **warning**: mobile: latency: found 1.00 ms → 1.04 ms \\[-2.0 … +11.0 %\\], expected at most \
 +5 %: this run could only have seen a change of 18 % or more<br>give it more time with --seconds, \
@@ -218,6 +219,12 @@ def test_table() -> None:
     assert squeezed == re.sub(
         r" {2,}", "  ", TABLE.replace(" %] inconclusive", " %]  inconclusive")
     )
+
+
+def test_a_command_to_copy_is_never_broken() -> None:
+    command = f"convcost check {'a/long/folder/' * 12}costs.yaml --update"
+    long = report()._replace(findings=tuple(findings_of(LIMITS, command)))
+    assert f"\n  {command}\n" in render(long, "table")
 
 
 def test_gitlab() -> None:

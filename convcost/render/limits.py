@@ -104,13 +104,16 @@ def sentence(limit: Limit) -> str:
 
 
 def hint(limit: Limit, update: str) -> str:
-    """What to do about it; ``update`` is the command that approves an increase, '' without one."""
+    """What to do about it, the command that approves an increase, if any, in a line of its own.
+
+    ``update`` is that command, '' where none does.
+    """
     place = f"{limit.file}:{limit.line}"
     if limit.outcome != "broken":
         return "give it more time with --seconds, or a quieter machine"
     if limit.bound == "min":
         return f"increase it, or lower the limit at {place}"
-    approve = f", or approve the new costs with {update}"
+    approve = f", or approve the new costs:\n{update}"
     is_approved = update and limit.bound == "max_increase"
     return f"reduce it, or raise the limit at {place}{approve if is_approved else ''}"
 

@@ -61,11 +61,11 @@ class TableView:
             if variant:
                 yield Text.assemble((variant, "bold"), ": ", sentence)
             else:
-                yield _unbroken(sentence)
+                yield unbroken(sentence)
         for finding in report.findings:
             yield Text(f"finding: {whose(finding, report)}: {finding.message}", style="red")
         for label, spec in specs(report):
-            yield from ("", Text(f"{label} as a layer spec", style="bold"), _unbroken(spec))
+            yield from ("", Text(f"{label} as a layer spec", style="bold"), unbroken(spec))
         notes = [Text(note, style="dim") for note in footnotes(report)]
         yield from notes
         if report.kind == "profile":
@@ -76,7 +76,7 @@ class TableView:
             yield _fitting(section, options.max_width)
 
 
-def _unbroken(text: str) -> Text:
+def unbroken(text: str) -> Text:
     """What is copied, a command or a file: where it is too long the terminal itself breaks it."""
     return Text(text, no_wrap=True, overflow="ignore")
 

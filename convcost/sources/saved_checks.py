@@ -60,7 +60,7 @@ _ENVIRONMENT_OF_A_MACHINE = ("device", "threads", "torch")
 _ENVIRONMENT_OF_A_RUN = (*_ENVIRONMENT_OF_A_MACHINE, "dtype", "memory_format", "rounds")
 _ENVIRONMENT_OF_A_CROSSOVER = ("layer", "vary", "first", "last")
 _WORDS = ("word", "positions")
-_OF_SEVERAL_LINES = ("message", "note", "reason", "notices")
+_OF_SEVERAL_LINES = ("message", "note", "hint", "reason", "notices")
 _A_SPEC = ".spec.value"
 
 
