@@ -269,8 +269,8 @@ def test_a_report_without_numbers_to_draw_says_so(tmp_path: Path) -> None:
 def test_a_diff_without_a_change_is_a_page_and_no_picture(tmp_path: Path) -> None:
     spec = str(ROOT / "configs" / "primer.yaml")
     page = fine("diff", spec, spec, "--format", "html", "--output", "diff.json", folder=tmp_path)
-    assert "no layers differ" in page
-    assert "no layers differ" in fine("render", "diff.json", "--format", "html", folder=tmp_path)
+    assert "nothing differs" in page
+    assert "nothing differs" in fine("render", "diff.json", "--format", "html", folder=tmp_path)
     told = refused("render", "diff.json", "--format", "svg", folder=tmp_path)
     assert "nothing in this report to draw" in told
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -404,7 +405,49 @@ def test_a_diff_has_no_row_for_what_was_measured_on_one_side_only(tmp_path: Path
         "attainable_latency": Value("measured", 1e-4),
     }
     lines = diffed(tmp_path, counted, counted | timed)
-    assert lines[0].endswith(": no layers differ")
+    assert lines[0].endswith(": nothing differs")
     assert "latency" not in "".join(lines)
     unknown = {"latency": Value("unavailable", None, reason="is called by another module")}
     assert diffed(tmp_path, counted | timed, counted | unknown)[0].endswith(": no layers differ")
+
+
+def changed(name: str, **sizes: tuple[int, int]) -> Row:
+    """A row of a diff: each metric before and after."""
+    old, new = ({key: exact(ends[i]) for key, ends in sizes.items()} for i in (0, 1))
+    return Row(name, "standard", "conv", name, (1, 8), new, base=old)
+
+
+def test_layers_whose_difference_no_column_shows_are_counted_below() -> None:
+    rows = (
+        changed("conv", parameters=(10, 20), bytes_moved=(1, 2)),
+        changed("relu", parameters=(0, 0), bytes_moved=(1, 2)),
+        changed("relu2", parameters=(0, 0), bytes_moved=(1, 2)),
+    )
+    text = render(Report("diff", "a → b", (), {}, rows), "markdown")
+    assert "**a → b: 3 layers differ**" in text
+    assert "| conv |" in text
+    assert "| relu" not in text
+    assert "2 of them differ only in bytes moved, and so not in the table" in text
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "html"])
+def test_a_diff_without_a_change_has_no_table(format: str) -> None:  # noqa: A002
+    whole = {"parameters": exact(10)}
+    text = render(Report("diff", "a → b", (), {}, (), whole, base_totals=whole), format)
+    assert "nothing differs" in text
+    assert "layer" not in re.sub(r"<(script|style).*?</\1>", "", text, flags=re.DOTALL)
+    assert "nothing differs" in Report("diff", "a → b", (), {}, ())._repr_html_()  # type: ignore[attr-defined]
+
+
+def test_a_diff_that_has_no_room_keeps_what_layers_have(tmp_path: Path) -> None:
+    rows = tuple(
+        changed(f"layer{i}", parameters=(1_000, 2_000), multiplications=(10_000, 20_000))
+        for i in range(6)
+    )
+    peak = "peak_activation_bytes"
+    totals = ({peak: exact(size)} for size in (9_000, 8_000))
+    report = Report("diff", "a → b", (), {}, rows, next(totals), base_totals=next(totals))
+    (tmp_path / "diff.json").write_text(report.to_json(), encoding="utf-8")
+    text = shown(tmp_path / "diff.json", 60)
+    assert "left out, for there is no room: peak activation bytes" in text
+    assert "parameters" in text

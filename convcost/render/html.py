@@ -101,6 +101,8 @@ def _tables(report: Report) -> Iterator[Table]:
         yield _limits(report)
         return
     main = main_section(report)
+    if not main.columns:
+        return
     # some rows, or rows in another order, have no modules around them
     is_tree = report.kind == "profile" and report.selection is None
     tree = module_tree(report.rows).children if is_tree else []

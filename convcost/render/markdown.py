@@ -38,6 +38,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _table(section: Section) -> Iterator[str]:
     columns = section.columns
+    if not columns:
+        return
     yield _line(column.header for column in columns)
     yield _line("---:" if column.right else "---" for column in columns)
     for row in section.rows:

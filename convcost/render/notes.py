@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from convcost.render.cells import mark, row_label
+from convcost.render.changes import unseen_changes
 from convcost.report import METRICS, Report, Row, Value, number
 from convcost.units import format_factor, format_several
 
@@ -35,6 +36,8 @@ def footnotes(report: Report) -> Iterator[str]:
             "work: 'convcost machine --refresh' measures them again"
         )
     yield from _differences(report)
+    if report.kind == "diff":
+        yield from unseen_changes(report)
     marks = {mark(row) for row in report.rows}
     if report.kind == "profile":
         yield from _profile_notes(report)

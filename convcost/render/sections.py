@@ -13,13 +13,13 @@ from convcost.render.cells import (
     summary_columns,
     verification_columns,
 )
-from convcost.render.changes import change_columns, total_row
+from convcost.render.changes import change_columns, changed_rows, total_row
 from convcost.report import METRICS, Report, Row
 from convcost.units import format_several
 
 
 class Section(NamedTuple):
-    """A table with its heading; ``total`` stands below its rows."""
+    """A table with its heading; ``total`` stands below its rows; no ``columns``, no table."""
 
     heading: str
     columns: Sequence[Column]
@@ -39,15 +39,21 @@ def title(report: Report) -> str:
     if report.kind == "machine":
         return f"{report.source}: {report.environment['device']}, ceilings"
     if report.kind == "diff":
-        changed = len(report.rows)
-        differ = "layer differs" if changed == 1 else "layers differ"
-        return f"{report.source}: {changed or 'no'} {differ}"
+        return f"{report.source}: {_differing(report)}"
     if report.kind == "crossover":
         env = report.environment
         what = f"{env['layer']}: input {shapes}, {env['vary']} {env['first']} to {env['last']}"
         return f"{report.source}, {what}"
     output = format_shape(report.rows[0].output_shape)
     return f"{report.rows[0].name}: input {shapes}, output {output}"
+
+
+def _differing(report: Report) -> str:
+    """How many layers of a diff differ: ``1 layer differs``."""
+    if not report.rows and not change_columns(report):
+        return "nothing differs"
+    count = len(report.rows)
+    return f"{count or 'no'} {'layer differs' if count == 1 else 'layers differ'}"
 
 
 def _chosen(report: Report) -> str:
@@ -67,7 +73,7 @@ def main_section(report: Report) -> Section:
         total = Row("total", "standard", "", "", (), report.totals)
         return Section("", layer_columns(report.rows), report.rows, total)
     if report.kind == "diff":
-        return Section("", change_columns(report), report.rows, total_row(report))
+        return Section("", change_columns(report), changed_rows(report), total_row(report))
     if report.kind == "machine":
         return Section("", machine_columns(), report.rows)
     if report.kind == "crossover":

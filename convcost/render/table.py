@@ -50,8 +50,9 @@ class TableView:
             yield from check_view(report)
             return
         yield from (Text(title(report), style="bold"), "")
-        yield _fitting(main_section(report), options.max_width)
-        yield ""
+        main = main_section(report)
+        if main.columns:
+            yield from (_fitting(main, options.max_width), "")
         if report.kind == "crossover":
             from convcost.render.intervals import intervals_plot  # noqa: PLC0415  only here
 
