@@ -451,3 +451,17 @@ def test_a_diff_that_has_no_room_keeps_what_layers_have(tmp_path: Path) -> None:
     text = shown(tmp_path / "diff.json", 60)
     assert "left out, for there is no room: peak activation bytes" in text
     assert "parameters" in text
+
+
+@pytest.mark.parametrize("width", [30, 60, 120])
+def test_a_name_too_long_for_a_line_breaks_between_its_parts(width: int, tmp_path: Path) -> None:
+    parts = [f"stage{i}.block.conv.*" for i in range(9)]
+    name = f"separable@{'|'.join(parts)}+atrous:rate=2@head"
+    named = REPORT.rows[2]._replace(variant=name)
+    more = {"effective_stride": exact((1, 1)), "bytes_moved": exact(1)}
+    rows = (row._replace(values={**row.values, **more}) for row in (REPORT.rows[0], named))
+    report = REPORT._replace(kind="suggest", rows=tuple(rows), findings=())
+    (tmp_path / "suggest.json").write_text(report.to_json(), encoding="utf-8")
+    text = shown(tmp_path / "suggest.json", width)
+    assert "\n1: separable@" in text
+    assert all(part in text for part in parts)

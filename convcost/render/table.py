@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -18,6 +19,8 @@ from convcost.render.sentences import sentences, whose
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
+_JOINTS = re.compile(r"(?<=[@|+])")
+"""Where the name of a mixed variant may be broken."""
 _VERDICT_STYLES = {
     "faster": "green",
     "slower": "red",
@@ -60,7 +63,7 @@ class TableView:
             yield ""
         for variant, sentence in sentences(report):
             if variant:
-                yield Text.assemble((variant, "bold"), ": ", sentence)
+                yield _sentence(variant, sentence, options.max_width)
             else:
                 yield unbroken(sentence)
         for finding in report.findings:
@@ -75,6 +78,30 @@ class TableView:
         for section in more_sections(report):
             yield from ("", Text(section.heading, style="bold"), "")
             yield _fitting(section, options.max_width)
+
+
+def _sentence(name: str, sentence: str, width: int) -> Text:
+    """A sentence after the name of what it is about."""
+    room = width - cell_len(name) - len(": ")
+    return Text.assemble((_folded(name, width), "bold"), ": ", _folded(sentence, room))
+
+
+def _folded(text: str, width: int) -> str:
+    """``text`` with line breaks between the globs and the steps of a name wider than ``width``."""
+    return " ".join(
+        word if cell_len(word) <= width else _lines(_JOINTS.split(word), width)
+        for word in text.split(" ")
+    )
+
+
+def _lines(parts: Sequence[str], width: int) -> str:
+    """The parts one after the other, in lines that hold as many as have room."""
+    lines = [""]
+    for part in parts:
+        if lines[-1] and cell_len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def unbroken(text: str) -> Text:

@@ -21,7 +21,7 @@ _OF_VARIANTS = (
 )
 _NEEDED_IN_ROWS: Mapping[str, Sequence[str]] = {
     "compare": _OF_VARIANTS,
-    "suggest": (*_OF_VARIANTS, "effective_stride"),
+    "suggest": (*_OF_VARIANTS, "effective_stride", "bytes_moved"),
     "crossover": ("multiplications", "multiplications_ratio", "latency_ratio"),
     "machine": (),
     "profile": (),
