@@ -256,11 +256,25 @@ class EffectiveField(NamedTuple):
     field: Runs | None = None
 
 
+class Selection(NamedTuple):
+    """Which of a profile's rows its report has, as they were asked for.
+
+    Of all ``rows`` those that the glob ``filter`` chose, the largest by the metric ``sort`` first,
+    no more than ``top``.
+    """
+
+    rows: int
+    filter: str | None = None
+    sort: str | None = None
+    top: int | None = None
+
+
 class Report(NamedTuple):
     """What a command found out, complete enough to be shown again without running anything.
 
     ``limits`` are a check's, in the configuration's order; ``base_totals`` belong to a ``diff``;
-    ``seen`` has the fields that aren't global.
+    ``seen`` has the fields that aren't global; ``selection`` is None where ``rows`` are all there
+    are, in the order in which they run.
     """
 
     kind: Literal["compare", "profile", "check", "diff", "machine", "suggest", "crossover"]
@@ -278,6 +292,7 @@ class Report(NamedTuple):
     base_totals: Mapping[str, Value] = {}
     seen: tuple[Seen, ...] = ()
     effective_field: EffectiveField | None = None
+    selection: Selection | None = None
     schema_version: Literal[1] = 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -296,11 +311,13 @@ class Report(NamedTuple):
             "limits": [limit.to_dict() for limit in self.limits],
             "seen": [seen._asdict() for seen in self.seen],
             "effective_field": self.effective_field and self.effective_field._asdict(),
+            "selection": self.selection and self.selection._asdict(),
             "findings": [finding.to_dict() for finding in self.findings],
             "notices": list(self.notices),
             "interrupted": self.interrupted,
         }
-        return _without_empty(found, "base_totals", "limits", "seen", "effective_field")
+        optional = ("base_totals", "limits", "seen", "effective_field", "selection")
+        return _without_empty(found, *optional)
 
     def to_json(self) -> str:
         """The saved form, in ASCII: it passes through a stream of any encoding."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _DECIMAL = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 _BINARY = ((2.0**40, " TiB"), (2.0**30, " GiB"), (2.0**20, " MiB"), (2.0**10, " KiB"))
@@ -124,6 +124,12 @@ def format_several(count: object, noun: str) -> str:
     """A count with its noun: ``1 round``, ``1,017 designs``, ``12 to 80 rounds``."""
     number = f"{count:,}" if isinstance(count, int) else str(count)
     return f"{number} {noun}{'' if count == 1 else 's'}"
+
+
+def and_list(words: Iterable[str]) -> str:
+    """Words as a reader says them: ``1``, ``1 and 2``, ``1, 2 and 3``."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def format_settings(settings: Mapping[str, object]) -> Iterator[str]:

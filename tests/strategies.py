@@ -26,7 +26,7 @@ from convcost.ops import (
     Shape,
     Sizes,
 )
-from convcost.report import METRICS, EffectiveField, Finding, Report, Row, Value
+from convcost.report import METRICS, EffectiveField, Finding, Report, Row, Selection, Value
 from convcost.variants import VARIANTS, Variant, option_defaults
 
 T = TypeVar("T")
@@ -551,4 +551,5 @@ def reports() -> SearchStrategy[Report]:
         interrupted=st.booleans(),
         limits=st.just(()),
         effective_field=st.none() | st.builds(EffectiveField, shares=_tuples(_tuples(FLOATS))),
+        selection=st.none() | st.builds(Selection, st.integers(1, 10**6), filter=st.text()),
     )

@@ -315,7 +315,7 @@ def test_an_increase_is_held_against_the_baseline(tmp_path: Path) -> None:
     first, second = checked(folder, code=1)["findings"]
     assert "parameters: found 516 → 1,028, expected at most +1 %: +99 %" in first["message"]
     assert "receptive field: found 5 → 7, expected at most +0 %: +40 %" in second["message"]
-    assert "approve the new costs with convcost check --update" in first["hint"]
+    assert "approve the new costs:\nconvcost check --update" in first["hint"]
     checked(folder, "--update")
     checked(folder)
 

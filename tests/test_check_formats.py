@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable
@@ -108,7 +106,8 @@ error: mobile: parameters: found 3.62 M, expected at most 3.50 M: 120 k (3.4 %) 
   reduce it, or raise the limit at convcost.yaml:8
 
 warning: mobile: multiplications: found 300 M → 310 M, expected at most +1 %: +3.3 %
-  reduce it, or raise the limit at convcost.yaml:9, or approve the new costs with convcost check --update
+  reduce it, or raise the limit at convcost.yaml:9, or approve the new costs:
+  convcost check --update
 
 warning: mobile: latency: found 1.00 ms → 1.04 ms [-2.0 … +11.0 %], expected at most +5 %: this run could only have seen
 a change of 18 % or more
@@ -121,7 +120,7 @@ expected at most 3.50 M: 120 k (3.4 %25) too much%0Asee docs/cost.md%0Areduce it
 limit at convcost.yaml:8
 ::warning file=convcost.yaml,line=9,title=mobile%3A multiplications::mobile: multiplications: \
 found 300 M → 310 M, expected at most +1 %25: +3.3 %25%0Areduce it, or raise the limit at \
-convcost.yaml:9, or approve the new costs with convcost check --update
+convcost.yaml:9, or approve the new costs:%0Aconvcost check --update
 ::warning file=convcost.yaml,line=11,title=mobile%3A latency::mobile: latency: found 1.00 ms → \
 1.04 ms [-2.0 … +11.0 %25], expected at most +5 %25: this run could only have seen a change of \
 18 %25 or more%0Agive it more time with --seconds, or a quieter machine
@@ -134,7 +133,7 @@ MARKDOWN = """\
 - **error**: mobile: parameters: found 3.62 M, expected at most 3.50 M: 120 k (3.4 %) too much<br>\
 see docs/cost.md<br>reduce it, or raise the limit at convcost.yaml:8
 - **warning**: mobile: multiplications: found 300 M → 310 M, expected at most +1 %: +3.3 %<br>\
-reduce it, or raise the limit at convcost.yaml:9, or approve the new costs with convcost check \
+reduce it, or raise the limit at convcost.yaml:9, or approve the new costs: convcost check \
 --update
 - **warning**: mobile: latency: found 1.00 ms → 1.04 ms \\[-2.0 … +11.0 %\\], expected at most \
 +5 %: this run could only have seen a change of 18 % or more<br>give it more time with --seconds, \
@@ -186,14 +185,29 @@ none</system-out>
 """
 
 
+CSV = """\
+name,layer,variant,metric,bound,level,expected,found,base,change,outcome,reason,note,file,line
+mobile,,standard,parameters,max,error,3500000,3620000,,120000.0,broken,,see docs/cost.md,\
+convcost.yaml,8
+mobile,,standard,multiplications,max_increase,warn,0.01,310000000,300000000,0.03333333333333344,\
+broken,,,convcost.yaml,9
+mobile,,standard,receptive_field,min,error,400,427x491,,27.0,kept,,,convcost.yaml,10
+mobile,,standard,latency,max_increase,error,0.05,0.00104,0.001,0.040000000000000036,inconclusive,\
+this run could only have seen a change of 18 % or more,,convcost.yaml,11
+mobile,,standard,latency,max,error,0.002,,,,skipped,--exact,,convcost.yaml,12
+mobile,head,standard,parameters,max,error,3500000,10,,-3499990.0,new,new: the base has none,,\
+convcost.yaml,13
+"""
+
+
 def without_trailing_blanks(text: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 @pytest.mark.parametrize(
     ("format", "expected"),
-    [("github", GITHUB), ("markdown", MARKDOWN), ("junit", JUNIT_XML)],
-    ids=["github", "markdown", "junit"],
+    [("github", GITHUB), ("markdown", MARKDOWN), ("junit", JUNIT_XML), ("csv", CSV)],
+    ids=["github", "markdown", "junit", "csv"],
 )
 def test_text(format: str, expected: str) -> None:  # noqa: A002  the option's name
     assert render(report(), format) == expected
@@ -205,6 +219,12 @@ def test_table() -> None:
     assert squeezed == re.sub(
         r" {2,}", "  ", TABLE.replace(" %] inconclusive", " %]  inconclusive")
     )
+
+
+def test_a_command_to_copy_is_never_broken() -> None:
+    command = f"convcost check {'a/long/folder/' * 12}costs.yaml --update"
+    long = report()._replace(findings=tuple(findings_of(LIMITS, command)))
+    assert f"\n  {command}\n" in render(long, "table")
 
 
 def test_gitlab() -> None:
@@ -255,7 +275,7 @@ def test_the_json_is_read_back_and_shown_again(tmp_path: Path) -> None:
     path.write_text(report().to_json())
     assert load(str(path)) == report()
     assert fine("render", path, "--format", "junit") == JUNIT_XML
-    assert len(list(csv.reader(io.StringIO(fine("render", path, "--format", "csv"))))) == 2
+    assert fine("render", path, "--format", "csv") == CSV
 
 
 @pytest.mark.parametrize(
@@ -309,6 +329,20 @@ def test_a_ratio_without_an_interval_is_shown_without_one() -> None:
     )
     (finding,) = findings_of([inconclusive], UPDATE)
     assert "found 6.06 ms → 6.06 ms, expected at most +5 %: 4 rounds" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("metric", "of", "said"),
+    [
+        ("parameters", {"layer": "stem.0"}, "mobile%3A stem.0%3A parameters"),
+        ("latency_ratio", {"variant": "separable"}, "mobile%3A latency ratio of separable"),
+    ],
+)
+def test_github_names_the_limit_as_the_table_does(
+    metric: str, of: dict[str, str], said: str
+) -> None:
+    broken = limit(metric, "broken", exact(9), expected=2, **of)
+    assert f",title={said}::" in render(report((broken,)), "github")
 
 
 def test_github_shows_the_worst_ten_and_rolls_up_the_rest() -> None:

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from cli import convcost, fine, refused
@@ -20,7 +20,7 @@ from convcost.measure.settings import Settings
 from convcost.render.charts import charts_of
 from convcost.render.charts.names import apart
 from convcost.render.charts.picture import log_ticks
-from convcost.report import Report, Row, Value
+from convcost.report import Limit, Report, Row, Selection, Value
 from convcost.workflows.compare import CompareRequest
 from convcost.workflows.compare import compare as run_compare
 
@@ -269,8 +269,8 @@ def test_a_report_without_numbers_to_draw_says_so(tmp_path: Path) -> None:
 def test_a_diff_without_a_change_is_a_page_and_no_picture(tmp_path: Path) -> None:
     spec = str(ROOT / "configs" / "primer.yaml")
     page = fine("diff", spec, spec, "--format", "html", "--output", "diff.json", folder=tmp_path)
-    assert "no layers differ" in page
-    assert "no layers differ" in fine("render", "diff.json", "--format", "html", folder=tmp_path)
+    assert "nothing differs" in page
+    assert "nothing differs" in fine("render", "diff.json", "--format", "html", folder=tmp_path)
     told = refused("render", "diff.json", "--format", "svg", folder=tmp_path)
     assert "nothing in this report to draw" in told
 
@@ -285,6 +285,43 @@ def test_a_diffs_layers_are_drawn_as_no_variants() -> None:
     assert [picture.key for picture in charts_of(report)] == []
 
 
+def _profile(*names: str, of: int, sort: str | None = None) -> Report:
+    """Some of the rows of a profile whose ``of`` rows multiply 10 times each."""
+    values = {
+        "multiplications": Value("exact", 10),
+        "receptive_field": Value("exact", (3, 3)),
+        "effective_stride": Value("exact", (1, 1)),
+    }
+    rows = tuple(Row(name, "standard", "conv", name, (1, 8), values) for name in names)
+    chosen = Selection(of, None, sort, len(names))
+    totals = {"multiplications": Value("exact", 10 * of)}
+    return Report("profile", "net.py", ((1, 3),), {}, rows, totals, selection=chosen)
+
+
+def test_shares_of_some_rows_are_of_the_whole_and_no_modules() -> None:
+    report = _profile("blocks.1", "blocks.0", of=8, sort="multiplications")
+    (icicle,) = charts_of(report)
+    assert icicle.key == "icicle-multiplications"
+    assert "blocks.1 13 %, blocks.0 13 %." in icicle.description
+    # all rows in another order are whole modules still
+    (sorted_all,) = charts_of(_profile("blocks.1", "blocks.0", "c", of=3, sort="multiplications"))
+    assert "blocks 67 %, c 33 %." in sorted_all.description
+    page = render(report, "html")
+    assert "data-module" not in re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert page.count("the first 2 of 8 rows, sorted by multiplications") > 1
+
+
+def test_depth_is_drawn_of_all_rows_in_running_order_only() -> None:
+    def drawn(report: Report) -> set[str]:
+        return {picture.key for picture in charts_of(report)}
+
+    whole = _profile("blocks.0", "blocks.1", of=2)
+    assert "depth" in drawn(whole._replace(selection=None))
+    assert "depth" in drawn(whole)
+    assert "depth" not in drawn(_profile("blocks.0", "blocks.1", of=3))
+    assert "depth" not in drawn(_profile("blocks.0", "blocks.1", of=2, sort="parameters"))
+
+
 def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:
     (tmp_path / "convcost.yaml").write_text(
         f"version: 1\nchecks:\n  - name: primer\n    source: {ROOT / 'configs' / 'primer.yaml'}\n"
@@ -294,9 +331,26 @@ def test_html_of_a_check_shows_what_broke(tmp_path: Path) -> None:
     ran = convcost("check", "--format", "html", "--output", "check.svg", folder=tmp_path)
     assert ran.code == 1, ran.err
     assert "convcost.yaml: 1 broken" in (tmp_path / "check.svg").read_text(encoding="utf-8")
-    assert "What broke" in ran.out
+    assert "How close the limits are" in ran.out
+    assert "Broken: primer: parameters." in ran.out
     assert re.search(r"<td[^>]*>broken</td>|<th[^>]*>broken</th>", ran.out)
     assert "<strong>error</strong> primer: parameters: found" in ran.out
+
+
+def test_a_limit_that_only_warns_is_not_said_to_be_broken() -> None:
+    def limit(layer: str, level: Literal["error", "warn"]) -> Limit:
+        found = Value("exact", 9)
+        return Limit(
+            "net", "standard", "parameters", layer, "max", level, "broken", 3, found, "c", 1
+        )
+
+    limits = (limit("stem", "error"), limit("head", "warn"))
+    rows = (Row("net", "standard", "check", "", (), {}),)
+    report = Report("check", "c", (), {}, rows, limits=limits)
+    (picture,) = charts_of(report)
+    assert picture.title == "How close the limits are"
+    told = " Broken: net: stem: parameters. Warned: net: head: parameters. "
+    assert told in picture.description
 
 
 def test_variants_stand_in_the_reports_order_in_each_chart() -> None:

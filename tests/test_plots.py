@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from convcost.render import render
+from convcost.render.notes import footnotes
 from convcost.render.roofline import Bound, Point, Roof, roofline_of, roofline_plot
 from convcost.render.shares import bar, shares, shares_view
 from convcost.render.table import TableView
@@ -119,6 +120,33 @@ def test_a_profile_that_knows_its_ceilings_ends_in_a_roofline() -> None:
     assert points == [Point(40.0, 20_000 / 5e-7, "compute")]
     assert roof == pytest.approx(ROOF)
     assert "● bound by compute: 1" in render(profile(*rows, total=20_000), "table")
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ({"memory": 3.5}, ("over 100 % of the roofline: bound by memory, its data came from the",)),
+        (
+            {"compute": 1.3},
+            ("over 100 % of the roofline: bound by compute, its kernel multiplied",),
+        ),
+        ({"memory": 2, "overhead": 1.5}, ("bound by memory, its", "bound by overhead, its ops")),
+        ({"memory": 1.02, "compute": 0.5}, ()),
+    ],
+)
+def test_more_than_all_of_the_roofline_is_explained(
+    shares: dict[str, float], said: tuple[str, ...]
+) -> None:
+    rows = [
+        Row(bound, "standard", "conv", "", (1,), values)
+        for bound, share in shares.items()
+        for values in [
+            {"bound": Value("measured", bound), "roofline_share": Value("measured", share)}
+        ]
+    ]
+    note = " ".join(note for note in footnotes(profile(*rows, total=20)) if "over 100 %" in note)
+    assert all(text in note for text in said)
+    assert bool(note) == bool(said)
 
 
 def test_a_profile_without_ceilings_has_no_roofline() -> None:

@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 from cli import COMMAND, assert_no_fault, assert_refusal, convcost, environment
 
+from convcost import render
 from convcost.errors import ConvcostError
+from convcost.measure import rounds
+from convcost.render.sections import title
 from convcost.report import Report, Row, Value, number
 from convcost.workflows.profile import ProfileRequest, profile
 
@@ -252,6 +255,24 @@ def test_filter_chooses_rows_by_name(net: str) -> None:
     assert names(counted(net, glob="body.*.conv")) == ["body.0.conv", "body.1.conv"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({}, ""),
+        ({"top": 2}, ", the first 2 of 20 rows"),
+        ({"top": 99}, ""),
+        ({"sort": "parameters"}, ", all 20 rows, sorted by parameters"),
+        ({"glob": "body.*.conv"}, ", 2 of 20 rows, filtered by 'body.*.conv'"),
+        (
+            {"glob": "body.*", "sort": "multiplications", "top": 1},
+            ", the first 1 of 20 rows, filtered by 'body.*', sorted by multiplications",
+        ),
+    ],
+)
+def test_which_rows_are_shown_is_said(rows: dict[str, Any], said: str, net: str) -> None:
+    assert title(counted(net, **rows)).endswith(f"input 1×3×8×8{said}")
+
+
 def test_a_filter_that_matches_nothing_is_refused_with_names(net: str) -> None:
     with pytest.raises(ConvcostError, match="no row matches 'nope'") as caught:
         counted(net, glob="nope")
@@ -422,6 +443,33 @@ def test_shares_add_up_however_rows_are_shown(
 
 
 # What is refused
+
+
+def test_ctrl_c_is_told_with_what_was_measured(net: str) -> None:
+    def notify(said: str, _: float | None) -> None:
+        if said == "measuring, round 2":
+            raise KeyboardInterrupt
+
+    report = profile(ProfileRequest(net, inputs=((1, 3, 8, 8),)), notify)
+    assert report.interrupted
+    assert "interrupted: only what was measured before is shown" in report.notices
+    assert "latency_share" in report.rows[1].values
+
+
+def test_ctrl_c_in_the_first_round_is_why_there_is_no_latency(
+    net: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rounds, "calibrate", stopped)
+    report = profile(ProfileRequest(net, inputs=((1, 3, 8, 8),)))
+    assert report.interrupted
+    reason = "interrupted before the first round was complete"
+    assert {row.values["latency"].reason for row in report.rows} == {reason}
+    text = render(report, "table")
+    assert f"no latency: {reason}" in text
+    assert "0 rounds" not in text
 
 
 def refused(folder: Path, text: str, *options: str, name: str = "net.py") -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cli import fine
+from cli import fine, refused
 
 from convcost import ConvcostError, Finding, Report, Row, Value, compare, load, render
 from convcost.render import FORMATS, format_of
+from convcost.render.clauses import bound_by
+from convcost.report import Selection
 
 
 def exact(value: object) -> Value:
@@ -186,6 +190,103 @@ def test_a_saved_report_comes_back_the_same(tmp_path: Path) -> None:
     assert load(str(saved)) == REPORT
 
 
+def doubted(*reasons: str) -> Report:
+    """``REPORT`` whose variants can't be trusted, each for its own reasons."""
+    rows = [
+        row._replace(
+            values={**row.values, "verdict": Value("measured", "untrusted", reason=reason)}
+        )
+        for row, reason in zip(REPORT.rows[1:], reasons, strict=True)
+    ]
+    return REPORT._replace(rows=(REPORT.rows[0], *rows))
+
+
+def test_a_doubt_that_variants_share_is_told_once() -> None:
+    text = render(doubted("others took the CPU", "it drifted; others took the CPU"), "table")
+    assert text.count("others took the CPU") == 1
+    assert "\nuntrusted: others took the CPU.\n" in text
+    assert "here not to be trusted.\n" in text
+    assert "here not to be trusted: it drifted.\n" in text
+
+
+def test_a_doubt_of_one_variant_stands_in_its_sentence() -> None:
+    text = render(doubted("it drifted", "others took the CPU"), "table")
+    assert "here not to be trusted: it drifted." in text
+    assert "here not to be trusted: others took the CPU." in text
+    assert "\nuntrusted: " not in text
+
+
+def test_a_doubt_that_some_share_names_them() -> None:
+    three = doubted("a; b", "a")
+    extra = three.rows[1]._replace(
+        variant="third",
+        values={**three.rows[1].values, "verdict": Value("measured", "untrusted", reason="c")},
+    )
+    text = render(three._replace(rows=(*three.rows, extra)), "table")
+    assert "\nuntrusted: atrous:rate=2 and separable: a.\n" in text
+    assert "here not to be trusted: c." in text
+
+
+def short(value: Value, keys: Sequence[str], key: str) -> Value:
+    return value._replace(low=None, high=None) if key in keys else value
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("latency", "latency_ratio"), "40 rounds with warm caches: too few for an interval, give"),
+        (("latency_ratio",), "99 % intervals in brackets: too few for some, give"),
+    ],
+)
+def test_too_few_rounds_are_told_once_with_what_to_do(keys: Sequence[str], said: str) -> None:
+    verdict = Value("measured", "inconclusive")
+    rows = []
+    for one in REPORT.rows:
+        values = {key: short(value, keys, key) for key, value in one.values.items()}
+        values.pop("smallest_change", None)
+        judged = {"verdict": verdict} if "verdict" in values else {}
+        rows.append(one._replace(values={**values, **judged}))
+    text = render(REPORT._replace(rows=tuple(rows)), "markdown")
+    assert text.count("here inconclusive: too few rounds") == 2
+    assert f"{said} it more time with --seconds\n" in text
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "html"])
+def test_a_finding_names_a_variant_only_where_there_are_some(format: str) -> None:  # noqa: A002
+    finding = Finding("layer", "standard", "multiplications", "fvcore counts 0")
+    profile = Report("profile", "net.py", (), {}, REPORT.rows[:1], findings=(finding,))
+    assert "layer: fvcore counts 0" in render(profile, format)
+    compared = REPORT._replace(findings=(finding,))
+    assert "layer, standard: fvcore counts 0" in render(compared, format)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (
+            0.5,
+            "bound by overhead: calling its one op takes 10.0 µs at best, all arithmetic 4.00 µs",
+        ),
+        (0.2, "slower than three times its roofline: calls, arithmetic and memory would"),
+    ],
+)
+def test_what_is_slow_beyond_its_calls_is_not_said_to_be_bound_by_them(
+    share: float, said: str
+) -> None:
+    values = {
+        "bound": exact("overhead"),
+        "ops": exact(1),
+        "compute_latency": exact(4e-6),
+        "memory_latency": exact(2e-6),
+        "overhead_latency": exact(10e-6),
+        "attainable_latency": exact(10e-6),
+        "roofline_share": exact(share),
+    }
+    told = bound_by(row("standard", **values))
+    assert told.startswith(said)
+    assert told.endswith(f"({share:.0%} of the roofline)".replace("%", " %"))
+
+
 def shown(report: Path, columns: int) -> str:
     result = subprocess.run(
         [sys.executable, "-m", "convcost", "render", str(report)],
@@ -263,6 +364,15 @@ def diffed(folder: Path, base: dict[str, Value], head: dict[str, Value]) -> list
     return fine("diff", "base.json", "head.json", folder=folder).splitlines()
 
 
+def test_a_diff_of_some_rows_only_is_refused(tmp_path: Path) -> None:
+    some = Selection(rows=3, top=1)
+    report = Report("profile", "net.py", (), {}, REPORT.rows[:1], selection=some)
+    (tmp_path / "some.json").write_text(report.to_json(), encoding="utf-8")
+    told = refused("diff", "some.json", "some.json", folder=tmp_path)
+    assert "some.json: has only 1 of 3 rows" in told
+    assert "--top" in told
+
+
 def lower(value: int) -> Value:
     return Value("lower_bound", value, reason="an op that nobody knows")
 
@@ -295,7 +405,63 @@ def test_a_diff_has_no_row_for_what_was_measured_on_one_side_only(tmp_path: Path
         "attainable_latency": Value("measured", 1e-4),
     }
     lines = diffed(tmp_path, counted, counted | timed)
-    assert lines[0].endswith(": no layers differ")
+    assert lines[0].endswith(": nothing differs")
     assert "latency" not in "".join(lines)
     unknown = {"latency": Value("unavailable", None, reason="is called by another module")}
     assert diffed(tmp_path, counted | timed, counted | unknown)[0].endswith(": no layers differ")
+
+
+def changed(name: str, **sizes: tuple[int, int]) -> Row:
+    """A row of a diff: each metric before and after."""
+    old, new = ({key: exact(ends[i]) for key, ends in sizes.items()} for i in (0, 1))
+    return Row(name, "standard", "conv", name, (1, 8), new, base=old)
+
+
+def test_layers_whose_difference_no_column_shows_are_counted_below() -> None:
+    rows = (
+        changed("conv", parameters=(10, 20), bytes_moved=(1, 2)),
+        changed("relu", parameters=(0, 0), bytes_moved=(1, 2)),
+        changed("relu2", parameters=(0, 0), bytes_moved=(1, 2)),
+    )
+    text = render(Report("diff", "a → b", (), {}, rows), "markdown")
+    assert "**a → b: 3 layers differ**" in text
+    assert "| conv |" in text
+    assert "| relu" not in text
+    assert "2 of them differ only in bytes moved, and so not in the table" in text
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "html"])
+def test_a_diff_without_a_change_has_no_table(format: str) -> None:  # noqa: A002
+    whole = {"parameters": exact(10)}
+    text = render(Report("diff", "a → b", (), {}, (), whole, base_totals=whole), format)
+    assert "nothing differs" in text
+    assert "layer" not in re.sub(r"<(script|style).*?</\1>", "", text, flags=re.DOTALL)
+    assert "nothing differs" in Report("diff", "a → b", (), {}, ())._repr_html_()  # type: ignore[attr-defined]
+
+
+def test_a_diff_that_has_no_room_keeps_what_layers_have(tmp_path: Path) -> None:
+    rows = tuple(
+        changed(f"layer{i}", parameters=(1_000, 2_000), multiplications=(10_000, 20_000))
+        for i in range(6)
+    )
+    peak = "peak_activation_bytes"
+    totals = ({peak: exact(size)} for size in (9_000, 8_000))
+    report = Report("diff", "a → b", (), {}, rows, next(totals), base_totals=next(totals))
+    (tmp_path / "diff.json").write_text(report.to_json(), encoding="utf-8")
+    text = shown(tmp_path / "diff.json", 60)
+    assert "left out, for there is no room: peak activation bytes" in text
+    assert "parameters" in text
+
+
+@pytest.mark.parametrize("width", [30, 60, 120])
+def test_a_name_too_long_for_a_line_breaks_between_its_parts(width: int, tmp_path: Path) -> None:
+    parts = [f"stage{i}.block.conv.*" for i in range(9)]
+    name = f"separable@{'|'.join(parts)}+atrous:rate=2@head"
+    named = REPORT.rows[2]._replace(variant=name)
+    more = {"effective_stride": exact((1, 1)), "bytes_moved": exact(1)}
+    rows = (row._replace(values={**row.values, **more}) for row in (REPORT.rows[0], named))
+    report = REPORT._replace(kind="suggest", rows=tuple(rows), findings=())
+    (tmp_path / "suggest.json").write_text(report.to_json(), encoding="utf-8")
+    text = shown(tmp_path / "suggest.json", width)
+    assert "\n1: separable@" in text
+    assert all(part in text for part in parts)

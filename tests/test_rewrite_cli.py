@@ -56,6 +56,22 @@ def test_a_model_is_compared_as_its_variants(folder: Path) -> None:
     assert "largest_difference" not in dense
 
 
+def test_what_all_rewrites_leave_is_told_once(folder: Path) -> None:
+    own = "class Own(nn.Conv2d):\n    def forward(self, x):\n        return super().forward(x)\n"
+    text = MODEL.replace("model =", f"{own}model =").replace("nn.Conv2d(16", "Own(16")
+    (folder / "model.py").write_text(text)
+    variants = ("--variant", "atrous", "--variant", "separable")
+    ran = convcost("compare", "model.py", "--no-measure", *variants, folder=folder)
+    assert ran.err.splitlines() == [
+        "note: atrous:rate=2, separable: left as they are: 2 (Own has a forward of its own)"
+    ]
+    (folder / "model.py").write_text(MODEL)
+    keeping = ("--keep", "*", *variants, "--no-measure")
+    ran = convcost("compare", "model.py", *keeping, folder=folder)
+    assert ran.err.count("\n") == 1
+    assert "note: atrous:rate=2, separable: nothing is rewritten" in ran.err
+
+
 def test_the_layers_that_make_the_difference_are_listed(folder: Path) -> None:
     (folder / "deep.py").write_text(
         "from torch import nn\n"

@@ -149,12 +149,18 @@ def test_a_side_that_spreads_wide_is_doubted_by_name() -> None:
 
 @pytest.mark.parametrize(
     ("waited", "threads", "said"),
-    [(0.05, 1, ""), (0.5, 1, "other processes took the CPU"), (4.0, 4, "4 threads share 2")],
+    [
+        (0.05, 1, ""),
+        (0.5, 1, "other processes took the CPU"),
+        (1.0, 2, "(fewer --threads would leave them room)"),
+        (4.0, 4, "4 threads share 2"),
+    ],
 )
 def test_waiting_is_a_share_of_all_threads_time(waited: float, threads: int, said: str) -> None:
     doubt = waiting_doubt(waited, 1.0, threads, 2)
     assert said in doubt
     assert bool(said) == bool(doubt)
+    assert threads > 1 or "fewer" not in doubt
 
 
 def test_what_the_kernel_tells_of_waiting_is_summed_over_threads(tmp_path: Path) -> None:

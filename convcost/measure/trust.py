@@ -112,7 +112,8 @@ def waiting_doubt(waited: float, elapsed: float, threads: int, processors: int) 
             f"{threads} threads share {processors} processors: each waited "
             f"{format_percent(share)} of the time for one"
         )
+    room = " (fewer --threads would leave them room)" if threads > 1 else ""
     return (
         f"other processes took the CPU: this run's threads waited {format_percent(share)} "
-        "of the time for a processor (fewer threads would leave them room)"
+        f"of the time for a processor{room}"
     )

@@ -33,7 +33,7 @@ SUFFIXES = {
     ".yaml": "yaml",
     ".yml": "yaml",
 }
-_OF_CHECKS = {"markdown": "check_markdown"}
+_OF_CHECKS = {"markdown": "check_markdown", "csv": "check_csv"}
 
 
 def render(report: Report, format: str) -> str:  # noqa: A002  the option's own name

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from convcost.render.cells import BOUND_SIGNS, Cell, Column, format_value
 from convcost.report import METRICS, Report, Row, Value, number
-from convcost.units import FORMATTERS, format_apart, format_percent
+from convcost.units import FORMATTERS, and_list, format_apart, format_percent
 
 _SHOWN = (
     "parameters",
@@ -21,14 +21,34 @@ ADDED, REMOVED = "added", "removed"
 
 
 def change_columns(report: Report) -> Sequence[Column]:
-    """A column for each metric that changed anywhere."""
+    """A column for each metric that changed anywhere; none where nothing did."""
     rows = [*report.rows, total_row(report)]
     keys = [key for key in _SHOWN if any(_differs(key, row) for row in rows)]
+    if not keys:
+        return []
     return [
         Column("layer", lambda row: Cell(row.name), right=False),
         Column("", lambda row: Cell(_state(row)), right=False),
         *(_column(key) for key in keys),
     ]
+
+
+def changed_rows(report: Report) -> Sequence[Row]:
+    """The rows in which a column has something to show."""
+    return [row for row in report.rows if any(_differs(key, row) for key in _SHOWN)]
+
+
+def unseen_changes(report: Report) -> Iterator[str]:
+    """How many of the layers that differ have no line, and in what they differ."""
+    unseen: dict[tuple[str, ...], int] = {}
+    for row in report.rows:
+        if not any(_differs(key, row) for key in _SHOWN):
+            keys = tuple(key for key in METRICS if _differs(key, row))
+            unseen[keys] = unseen.get(keys, 0) + 1
+    for keys, count in unseen.items():
+        labels = and_list(METRICS[key].label for key in keys)
+        differ = "differs" if count == 1 else "differ"
+        yield f"{count} of them {differ} only in {labels}, and so not in the table"
 
 
 def total_row(report: Report) -> Row:

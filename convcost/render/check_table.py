@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convcost.render.limits import by_how_much, expected, found, title
+from convcost.render.table import unbroken
 from convcost.report import Limit, Report
 
 SIGNS = {"kept": "✓", "broken": "✗", "warned": "!", "inconclusive": "?", "skipped": "–", "new": "+"}
@@ -32,8 +33,10 @@ def check_view(report: Report) -> Iterator[RenderableType]:
         style = "red" if finding.level == "error" else "yellow"
         word = "error" if finding.level == "error" else "warning"
         yield from ("", Text.assemble((word, f"bold {style}"), f": {finding.message}"))
-        for line in (*finding.note.splitlines(), finding.hint):
+        advice, *commands = finding.hint.splitlines() or [""]
+        for line in (*finding.note.splitlines(), advice):
             yield Padding(Text(line), (0, 0, 0, 2), expand=False)
+        yield from (unbroken(f"  {command}") for command in commands)
 
 
 def heading(report: Report) -> str:

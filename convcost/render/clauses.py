@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from convcost.ops import format_shape
 from convcost.render.cells import compared, format_value, row_label
 from convcost.report import Report, Row, Value, number
 from convcost.units import (
+    and_list,
     format_count,
     format_factor,
     format_percent,
     format_seconds,
-    format_too_few,
 )
 
 _MOST_NAMED = 2
 """More rows than this are only counted."""
+_SLOW = 3
+"""What is slower than so many times its roofline isn't explained by its calls either."""
 
 
 def paper(row: Row, reference: Row) -> str:
@@ -92,8 +94,11 @@ def _of_positions(share: Value) -> str:
     return f"1/{parts:,.0f}" if parts == round(parts) else format_percent(number(share))
 
 
-def here(row: Row, reference: Row, report: Report) -> str:
-    """What it saves by the measured latency, and how sure that is."""
+def here(row: Row, reference: Row, report: Report, told: Collection[str] = ()) -> str:
+    """What it saves by the measured latency, and how sure that is.
+
+    The doubts in ``told`` stand elsewhere.
+    """
     ratio, verdict = row.values["latency_ratio"], row.values["verdict"].value
     if verdict in ("faster", "slower"):
         return f"here {compared(ratio, 'faster', 'slower')} {_interval(row, reference)}"
@@ -101,14 +106,40 @@ def here(row: Row, reference: Row, report: Report) -> str:
         delta = format_percent(float(report.environment.get("delta") or 0))
         return f"here the same time within {delta} {_interval(row, reference)}"
     if verdict == "untrusted":
-        return f"here not to be trusted: {row.values['verdict'].reason}"
+        own = "; ".join(doubt for doubt in doubts(row) if doubt not in told)
+        return f"here not to be trusted{': ' if own else ''}{own}"
     change = row.values.get("smallest_change")
     if change is None:
-        return f"here inconclusive: {format_too_few(ratio.rounds)}"
+        return "here inconclusive: too few rounds"
     return (
         f"here inconclusive {_interval(row, reference)}: "
         f"this run could only have seen a change of {format_percent(number(change))} or more"
     )
+
+
+def doubts(row: Row) -> list[str]:
+    """Why the latency of a row isn't to be trusted; empty where it is."""
+    verdict = row.values.get("verdict")
+    if verdict is None or verdict.value != "untrusted" or not verdict.reason:
+        return []
+    return verdict.reason.split("; ")
+
+
+def shared_doubts(rows: Mapping[str, Row]) -> dict[str, str]:
+    """The doubts that several of some rows have, each with the words that tell it of them all.
+
+    Rows are by the names that they are called by.
+    """
+    owners: dict[str, list[str]] = {}
+    for name, row in rows.items():
+        for doubt in doubts(row):
+            owners.setdefault(doubt, []).append(name)
+    doubted = sum(bool(doubts(row)) for row in rows.values())
+    return {
+        doubt: f"{doubt}." if len(names) == doubted else f"{and_list(names)}: {doubt}."
+        for doubt, names in owners.items()
+        if len(names) > 1
+    }
 
 
 def _interval(row: Row, reference: Row) -> str:
@@ -140,6 +171,10 @@ def bound_by(row: Row) -> str:
     if bound is None or (verdict is not None and verdict.value == "untrusted"):
         return ""
     share = number(row.values["roofline_share"])
+    reached = f"({format_percent(share)} of the roofline)"
+    if bound.value == "overhead" and share < 1 / _SLOW:
+        best = f"calls, arithmetic and memory would take {_best(row, 'attainable')} at best"
+        return f"slower than three times its roofline: {best} {reached}"
     because = {
         "compute": f"its arithmetic takes {_best(row, 'compute')} at best",
         "memory": f"moving its bytes takes {_best(row, 'memory')} at best, its arithmetic "
@@ -147,9 +182,7 @@ def bound_by(row: Row) -> str:
         "overhead": f"calling {_ops(row)} takes {_best(row, 'overhead')} at best, all arithmetic "
         f"{_best(row, 'compute')}",
     }[str(bound.value)]
-    if bound.value == "overhead" and share < 1 / 3:
-        because = f"calls, arithmetic and memory would take {_best(row, 'attainable')} at best"
-    return f"bound by {bound.value}: {because} ({format_percent(share)} of the roofline)"
+    return f"bound by {bound.value}: {because} {reached}"
 
 
 def _best(row: Row, what: str) -> str:

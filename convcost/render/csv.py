@@ -18,13 +18,13 @@ def render(report: Report) -> str:
     keys = [key for key in METRICS if any(key in row.values for row in rows)]
     settings = usual_settings(report)
     measured = [k for k in keys if any(_has_interval(row.values.get(k)) for row in rows)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
     writer.writerow(["name", "variant", "op", "output_shape", *settings, *_headers(keys, measured)])
     writer.writerows(
         [*_head(row), *_settings(row, settings), *_fields(row, keys, measured)] for row in rows
     )
-    return text.getvalue()
+    return written.getvalue()
 
 
 def _headers(keys: list[str], measured: list[str]) -> Iterator[str]:
@@ -35,27 +35,28 @@ def _headers(keys: list[str], measured: list[str]) -> Iterator[str]:
 
 
 def _head(row: Row) -> list[str]:
-    return [row.name, row.variant, row.op, _text(row.output_shape)]
+    return [row.name, row.variant, row.op, text(row.output_shape)]
 
 
 def _settings(row: Row, usual: dict[str, object]) -> Iterator[str]:
     for key, value in usual.items():
-        yield _text(row.settings.get(key, value))
+        yield text(row.settings.get(key, value))
 
 
 def _fields(row: Row, keys: list[str], measured: list[str]) -> Iterator[str]:
     for key in keys:
         value = row.values.get(key)
-        yield _text(value.value if value else None)
+        yield text(value.value if value else None)
         if key in measured:
-            yield from (_text(getattr(value, end) if value else None) for end in _INTERVAL)
+            yield from (text(getattr(value, end) if value else None) for end in _INTERVAL)
 
 
 def _has_interval(value: Value | None) -> bool:
     return value is not None and value.rounds is not None
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A value as a field: the sizes of several axes with a sign between them."""
     if isinstance(value, tuple):
         return "x".join(map(str, value))
     return "" if value is None else str(value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from convcost.render.cells import compared, design_label, format_value
-from convcost.render.clauses import bound_by, here, paper
+from convcost.render.clauses import bound_by, here, paper, shared_doubts
 from convcost.render.limits import size
 from convcost.report import Report, Row, Value, number
-from convcost.units import format_seconds
+from convcost.units import and_list, format_seconds
 
 
 def designs(report: Report) -> Iterator[tuple[str, str]]:
@@ -16,16 +16,18 @@ def designs(report: Report) -> Iterator[tuple[str, str]]:
     reference, *others = report.rows
     if not others and not report.findings:
         yield design_label(0), "no design that was tried is cheaper."
+    told = shared_doubts({design_label(place): row for place, row in enumerate(others, 1)})
     for place, row in enumerate(others, 1):
         clauses = [paper(row, reference), *_gains(row, reference)]
         if "latency_ratio" in row.values:
-            clauses += [here(row, reference, report), _late(row, report), bound_by(row)]
+            clauses += [here(row, reference, report, told), _late(row, report), bound_by(row)]
         yield design_label(place), f"{row.variant}: {'; '.join(filter(None, clauses))}."
         if "command" in row.values:
             yield "", f"  {row.values['command'].value}"
         elif "spec" in row.values:
             where = "below" if _is_short(row) else "in --format json"
             yield "", f"  a layer spec of its own: {where}"
+    yield from (("untrusted", text) for text in told.values())
     if best := "; ".join(_best_designs(others)):
         yield "choose", f"{best}."
 
@@ -44,7 +46,7 @@ def _best_designs(rows: Sequence[Row]) -> Iterator[str]:
         sizes = [sign * size(row.values[key], bound) for row in rows]
         if len(set(sizes)) > 1:
             best = (place for place, found in enumerate(sizes, 1) if found == min(sizes))
-            yield f"{what}: {_and(map(design_label, best))}"
+            yield f"{what}: {and_list(map(design_label, best))}"
     ratios = [row.values.get("latency_ratio") for row in rows]
     if len(rows) > 1 and (fastest := _fastest([ratio for ratio in ratios if ratio])):
         yield f"lowest latency: {fastest}"
@@ -57,13 +59,8 @@ def _fastest(ratios: Sequence[Value]) -> str:
     first = min(range(len(ratios)), key=lambda place: number(ratios[place]))
     most = ratios[first].high or 0.0
     others = [i for i, ratio in enumerate(ratios) if i != first and (ratio.low or 0.0) <= most]
-    maybe = f", maybe {_and(design_label(i + 1) for i in others)}" if others else ""
+    maybe = f", maybe {and_list(design_label(i + 1) for i in others)}" if others else ""
     return design_label(first + 1) + maybe
-
-
-def _and(words: Iterable[str]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def crossover(report: Report) -> Iterator[tuple[str, str]]:

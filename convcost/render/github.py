@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from convcost.report import METRICS, Finding, Report
+from convcost.render.limits import title
+from convcost.report import Finding, Report
 
 SHOWN = 10
 """Annotations of one kind that GitHub shows for one step; the last one tells of the rest."""
@@ -31,7 +32,7 @@ def _annotation(command: str, finding: Finding) -> str:
     properties = {
         "file": finding.file,
         "line": str(finding.line),
-        "title": f"{finding.name}: {METRICS[finding.metric].label}",
+        "title": title(finding),
     }
     text = "\n".join(filter(None, (finding.message, finding.note, finding.hint)))
     given = ",".join(f"{key}={escape_property(value)}" for key, value in properties.items())

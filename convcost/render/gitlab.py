@@ -17,7 +17,9 @@ def render(report: Report) -> str:
 
 
 def _entry(finding: Finding) -> dict[str, Any]:
-    text = "; ".join(filter(None, (finding.message, finding.note, finding.hint)))
+    text = "; ".join(
+        filter(None, (finding.message, finding.note, " ".join(finding.hint.splitlines())))
+    )
     return {
         "description": text,
         "check_name": f"convcost/{finding.metric}",

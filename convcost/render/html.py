@@ -18,7 +18,7 @@ from convcost.render.check_table import outcome, state
 from convcost.render.module_tree import SUMMED, Module, module_tree
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, whose
 from convcost.report import Report, Row
 
 
@@ -65,6 +65,7 @@ def render(report: Report) -> str:
     page: str = environment.get_template("report.html").render(
         title=title(report),
         report=report,
+        whose=whose,
         pictures=pictures,
         tables=list(_tables(report)),
         sentences=list(sentences(report)),
@@ -100,7 +101,10 @@ def _tables(report: Report) -> Iterator[Table]:
         yield _limits(report)
         return
     main = main_section(report)
-    is_tree = report.kind == "profile" and any(row.module for row in report.rows)
+    if not main.columns:
+        return
+    # some rows, or rows in another order, have no modules around them
+    is_tree = report.kind == "profile" and report.selection is None
     tree = module_tree(report.rows).children if is_tree else []
     yield _table(main, tree)
     yield from (_table(section, []) for section in more_sections(report))

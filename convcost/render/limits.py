@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from convcost.report import GLOBAL, METRICS, Limit, Value, number
+from convcost.report import GLOBAL, METRICS, Finding, Limit, Value, number
 from convcost.units import FORMATTERS, format_apart, format_percent
 
 RANKS = {"error": 0, "warn": 1}
@@ -36,8 +36,8 @@ def _growth(pair: tuple[float, float]) -> float:
     return after / before if before else inf
 
 
-def title(limit: Limit) -> str:
-    """Which limit it is: ``mobile: stem.0: multiplications``."""
+def title(limit: Limit | Finding) -> str:
+    """Which limit it is, or which a finding is of: ``mobile: stem.0: multiplications``."""
     variant = "" if limit.variant == "standard" else f" of {limit.variant}"
     label = METRICS[limit.metric].label if not variant else limit.metric.replace("_", " ")
     return ": ".join(filter(None, (limit.name, limit.layer, f"{label}{variant}")))
@@ -104,13 +104,16 @@ def sentence(limit: Limit) -> str:
 
 
 def hint(limit: Limit, update: str) -> str:
-    """What to do about it; ``update`` is the command that approves an increase, '' without one."""
+    """What to do about it, the command that approves an increase, if any, in a line of its own.
+
+    ``update`` is that command, '' where none does.
+    """
     place = f"{limit.file}:{limit.line}"
     if limit.outcome != "broken":
         return "give it more time with --seconds, or a quieter machine"
     if limit.bound == "min":
         return f"increase it, or lower the limit at {place}"
-    approve = f", or approve the new costs with {update}"
+    approve = f", or approve the new costs:\n{update}"
     is_approved = update and limit.bound == "max_increase"
     return f"reduce it, or raise the limit at {place}{approve if is_approved else ''}"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from convcost.render.designs import specs
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, whose
 from convcost.report import Report
 
 
@@ -26,8 +26,7 @@ def _lines(report: Report) -> Iterator[str]:
             f"- **{escape(variant)}**: {escape(sentence)}" if variant else f"  `{sentence.strip()}`"
         )
     for finding in report.findings:
-        where = f"{finding.name}, {finding.variant}"
-        yield f"- **finding**: {escape(f'{where}: {finding.message}')}"
+        yield f"- **finding**: {escape(f'{whose(finding, report)}: {finding.message}')}"
     for label, spec in specs(report):
         yield from ("", f"**{label} as a layer spec**", "", "```yaml", *spec.splitlines(), "```")
     for note in footnotes(report):
@@ -39,6 +38,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _table(section: Section) -> Iterator[str]:
     columns = section.columns
+    if not columns:
+        return
     yield _line(column.header for column in columns)
     yield _line("---:" if column.right else "---" for column in columns)
     for row in section.rows:

@@ -8,6 +8,8 @@ from convcost.render.sections import Section
 from convcost.report import METRICS
 
 _DISPENSABLE = (
+    METRICS["peak_activation_bytes"].label,
+    METRICS["activation_bytes"].label,
     "activation",
     METRICS["arithmetic_intensity"].label,
     "stride",

@@ -33,7 +33,8 @@ def _parts(report: Report) -> Iterator[str]:
     totals = [section.total] if section.total else []
     rows = [_cells(section.columns, row) for row in [*section.rows, *totals]]
     headers = [column.header for column in section.columns]
-    yield _table(headers, [column.right for column in section.columns], rows)
+    if section.columns:
+        yield _table(headers, [column.right for column in section.columns], rows)
     for name, sentence in sentences(report):
         yield f"<p><strong>{escape(name)}</strong> {escape(sentence)}</p>"
     for note in footnotes(report):

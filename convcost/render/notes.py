@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from convcost.render.cells import mark, row_label
-from convcost.report import METRICS, Report, Row, number
+from convcost.render.changes import unseen_changes
+from convcost.report import METRICS, Report, Row, Value, number
 from convcost.units import format_factor, format_several
 
 
@@ -16,11 +17,10 @@ def footnotes(report: Report) -> Iterator[str]:
         yield from _machine_notes(report)
         return
     if "processor" in env:
-        threads, rounds = (format_several(env[f"{noun}s"], noun) for noun in ("thread", "round"))
+        threads = format_several(env["threads"], "thread")
         yield (
             f"{env['processor']}, {env['device']}, {threads}, {env['dtype']}, "
-            f"{env['memory_format']}, torch {env['torch']}; {rounds} with "
-            f"{env.get('caches', 'warm')} caches, 99 % intervals in brackets"
+            f"{env['memory_format']}, torch {env['torch']}{_rounds(report)}"
         )
     if "clock_mhz" in env:
         most = f" of at most {env['most_clock_mhz']}" if "most_clock_mhz" in env else ""
@@ -31,13 +31,59 @@ def footnotes(report: Report) -> Iterator[str]:
             "bound by: not known where a row is faster than the machine's ceilings, which were "
             "measured beside other work; 'convcost machine --refresh' measures them again"
         )
+    if reasons := "; ".join(_beyond_roofline(report)):
+        yield (
+            f"over 100 % of the roofline: {reasons}; or the ceilings were measured beside other "
+            "work: 'convcost machine --refresh' measures them again"
+        )
     yield from _differences(report)
+    if report.kind == "diff":
+        yield from unseen_changes(report)
     marks = {mark(row) for row in report.rows}
     if report.kind == "profile":
         yield from _profile_notes(report)
     if "✓" in marks:
         yield "✓ fvcore counts the same"
     yield from _second_counts(report.rows)
+
+
+_WHY_BEYOND = {
+    "memory": "its data came from the caches, and the bandwidth is that of memory",
+    "compute": "its kernel multiplied less than is counted, as Winograd's algorithm does",
+    "overhead": "its ops are called faster than the smallest convolution",
+}
+_SHOWN_BEYOND = 1.05
+"""From here on a share is shown as more than 100 %."""
+
+
+def _beyond_roofline(report: Report) -> Iterator[str]:
+    """Why rows of each kind reach more than the roofline."""
+    all_values = [*(row.values for row in report.rows), report.totals]
+    beyond = {
+        str(values["bound"].value)
+        for values in all_values
+        if "bound" in values and _share(values) >= _SHOWN_BEYOND
+    }
+    yield from (f"bound by {bound}, {why}" for bound, why in _WHY_BEYOND.items() if bound in beyond)
+
+
+def _share(values: Mapping[str, Value]) -> float:
+    share = values.get("roofline_share")
+    return number(share) if share is not None and share.value is not None else 0
+
+
+def _rounds(report: Report) -> str:
+    env = report.environment
+    if not env["rounds"]:
+        return ""
+    rounds = f"; {format_several(env['rounds'], 'round')} with {env.get('caches', 'warm')} caches"
+    all_values = (*(row.values for row in report.rows), report.totals)
+    known = {v.low is not None for values in all_values for v in values.values() if v.rounds}
+    brackets = "" if known == {False} else ", 99 % intervals in brackets"
+    if False not in known:
+        return rounds + brackets
+    few = "some" if brackets else "an interval"
+    return f"{rounds}{brackets}: too few for {few}, give it more time with --seconds"
 
 
 def _is_beyond_roofline(row: Row) -> bool:
@@ -85,7 +131,7 @@ def _profile_notes(report: Report) -> Iterator[str]:
         total = report.totals.get(key)
         if total is not None and total.reason:
             yield f"{METRICS[key].label} of the whole: {total.reason}"
-    latencies = (row.values.get("latency") for row in report.rows[1:])
+    latencies = (row.values.get("latency") for row in report.rows if row.op != "input")
     reasons = (value.reason for value in latencies if value is not None and value.value is None)
     yield from (f"no latency: {reason}" for reason in dict.fromkeys(filter(None, reasons)))
     if any("bound" in row.values for row in report.rows):

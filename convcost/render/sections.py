@@ -13,12 +13,13 @@ from convcost.render.cells import (
     summary_columns,
     verification_columns,
 )
-from convcost.render.changes import change_columns, total_row
-from convcost.report import Report, Row
+from convcost.render.changes import change_columns, changed_rows, total_row
+from convcost.report import METRICS, Report, Row
+from convcost.units import format_several
 
 
 class Section(NamedTuple):
-    """A table with its heading; ``total`` stands below its rows."""
+    """A table with its heading; ``total`` stands below its rows; no ``columns``, no table."""
 
     heading: str
     columns: Sequence[Column]
@@ -34,13 +35,11 @@ def title(report: Report) -> str:
 
         return heading(report)
     if report.kind == "profile":
-        return f"{report.source}: input {shapes}"
+        return f"{report.source}: input {shapes}{_chosen(report)}"
     if report.kind == "machine":
         return f"{report.source}: {report.environment['device']}, ceilings"
     if report.kind == "diff":
-        changed = len(report.rows)
-        differ = "layer differs" if changed == 1 else "layers differ"
-        return f"{report.source}: {changed or 'no'} {differ}"
+        return f"{report.source}: {_differing(report)}"
     if report.kind == "crossover":
         env = report.environment
         what = f"{env['layer']}: input {shapes}, {env['vary']} {env['first']} to {env['last']}"
@@ -49,13 +48,32 @@ def title(report: Report) -> str:
     return f"{report.rows[0].name}: input {shapes}, output {output}"
 
 
+def _differing(report: Report) -> str:
+    """How many layers of a diff differ: ``1 layer differs``."""
+    if not report.rows and not change_columns(report):
+        return "nothing differs"
+    count = len(report.rows)
+    return f"{count or 'no'} {'layer differs' if count == 1 else 'layers differ'}"
+
+
+def _chosen(report: Report) -> str:
+    """Which of a profile's rows are shown: ``, the first 5 of 68 rows, sorted by parameters``."""
+    asked, count = report.selection, len(report.rows)
+    if asked is None:
+        return ""
+    shown = f"{'the first ' if asked.top == count else ''}{count} of"
+    text = f", {'all' if count == asked.rows else shown} {format_several(asked.rows, 'row')}"
+    text += f", filtered by {asked.filter!r}" if asked.filter is not None else ""
+    return f"{text}, sorted by {METRICS[asked.sort].label}" if asked.sort is not None else text
+
+
 def main_section(report: Report) -> Section:
     """The table that the report is for."""
     if report.kind == "profile":
         total = Row("total", "standard", "", "", (), report.totals)
         return Section("", layer_columns(report.rows), report.rows, total)
     if report.kind == "diff":
-        return Section("", change_columns(report), report.rows, total_row(report))
+        return Section("", change_columns(report), changed_rows(report), total_row(report))
     if report.kind == "machine":
         return Section("", machine_columns(), report.rows)
     if report.kind == "crossover":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -14,10 +15,12 @@ from convcost.render.cells import Column
 from convcost.render.designs import specs
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, whose
 from convcost.report import METRICS, Report, Row
 
 WIDTH = 120
+_JOINTS = re.compile(r"(?<=[@|+])")
+"""Where the name of a mixed variant may be broken."""
 _VERDICT_STYLES = {
     "faster": "green",
     "slower": "red",
@@ -50,8 +53,9 @@ class TableView:
             yield from check_view(report)
             return
         yield from (Text(title(report), style="bold"), "")
-        yield _fitting(main_section(report), options.max_width)
-        yield ""
+        main = main_section(report)
+        if main.columns:
+            yield from (_fitting(main, options.max_width), "")
         if report.kind == "crossover":
             from convcost.render.intervals import intervals_plot  # noqa: PLC0415  only here
 
@@ -59,14 +63,13 @@ class TableView:
             yield ""
         for variant, sentence in sentences(report):
             if variant:
-                yield Text.assemble((variant, "bold"), ": ", sentence)
+                yield _sentence(variant, sentence, options.max_width)
             else:
-                yield _unbroken(sentence)
+                yield unbroken(sentence)
         for finding in report.findings:
-            where = f"{finding.name}, {finding.variant}"
-            yield Text(f"finding: {where}: {finding.message}", style="red")
+            yield Text(f"finding: {whose(finding, report)}: {finding.message}", style="red")
         for label, spec in specs(report):
-            yield from ("", Text(f"{label} as a layer spec", style="bold"), _unbroken(spec))
+            yield from ("", Text(f"{label} as a layer spec", style="bold"), unbroken(spec))
         notes = [Text(note, style="dim") for note in footnotes(report)]
         yield from notes
         if report.kind == "profile":
@@ -77,7 +80,31 @@ class TableView:
             yield _fitting(section, options.max_width)
 
 
-def _unbroken(text: str) -> Text:
+def _sentence(name: str, sentence: str, width: int) -> Text:
+    """A sentence after the name of what it is about."""
+    room = width - cell_len(name) - len(": ")
+    return Text.assemble((_folded(name, width), "bold"), ": ", _folded(sentence, room))
+
+
+def _folded(text: str, width: int) -> str:
+    """``text`` with line breaks between the globs and the steps of a name wider than ``width``."""
+    return " ".join(
+        word if cell_len(word) <= width else _lines(_JOINTS.split(word), width)
+        for word in text.split(" ")
+    )
+
+
+def _lines(parts: Sequence[str], width: int) -> str:
+    """The parts one after the other, in lines that hold as many as have room."""
+    lines = [""]
+    for part in parts:
+        if lines[-1] and cell_len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def unbroken(text: str) -> Text:
     """What is copied, a command or a file: where it is too long the terminal itself breaks it."""
     return Text(text, no_wrap=True, overflow="ignore")
 

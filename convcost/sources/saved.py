@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from convcost.errors import ConvcostError, show_value
-from convcost.report import EffectiveField, Finding, Limit, Report, Row, Seen, Value
+from convcost.report import EffectiveField, Finding, Limit, Report, Row, Seen, Selection, Value
 from convcost.sources.saved_checks import data_mistakes, report_mistakes
 
 _VERSION = 1
-_KINDS = (Value, Row, Finding, Limit, Seen, EffectiveField, Report)
+_KINDS = (Value, Row, Finding, Limit, Seen, EffectiveField, Selection, Report)
 _HINT = "save one with --output FILE.json"
 
 

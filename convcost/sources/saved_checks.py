@@ -21,7 +21,7 @@ _OF_VARIANTS = (
 )
 _NEEDED_IN_ROWS: Mapping[str, Sequence[str]] = {
     "compare": _OF_VARIANTS,
-    "suggest": (*_OF_VARIANTS, "effective_stride"),
+    "suggest": (*_OF_VARIANTS, "effective_stride", "bytes_moved"),
     "crossover": ("multiplications", "multiplications_ratio", "latency_ratio"),
     "machine": (),
     "profile": (),
@@ -60,7 +60,7 @@ _ENVIRONMENT_OF_A_MACHINE = ("device", "threads", "torch")
 _ENVIRONMENT_OF_A_RUN = (*_ENVIRONMENT_OF_A_MACHINE, "dtype", "memory_format", "rounds")
 _ENVIRONMENT_OF_A_CROSSOVER = ("layer", "vary", "first", "last")
 _WORDS = ("word", "positions")
-_OF_SEVERAL_LINES = ("message", "note", "reason", "notices")
+_OF_SEVERAL_LINES = ("message", "note", "hint", "reason", "notices")
 _A_SPEC = ".spec.value"
 
 
@@ -107,6 +107,8 @@ def report_mistakes(report: Report) -> Iterator[str]:
         yield from (f"limits.{index}.{text}" for text in _limit_mistakes(limit))
     if report.kind == "check":
         yield from _finding_mistakes(report)
+    if report.selection is not None and report.selection.sort not in (None, *METRICS):
+        yield "selection.sort: unknown"
     yield from _environment_mistakes(report)
     yield from _field_mistakes(report)
     if report.kind == "crossover":

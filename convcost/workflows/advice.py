@@ -13,6 +13,7 @@ OF_CHECKS = {
     "give it with --input": "say it with input: in the configuration",
     "--batch or input": "input",
     "--no-measure": "--exact",
+    "fewer --threads": "fewer threads",
 }
 OF_DIFFS = {
     "--input": "example_inputs in the file",

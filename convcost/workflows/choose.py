@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from convcost.errors import ConvcostError
-from convcost.report import METRICS, Row, Value
+from convcost.report import METRICS, Row, Selection, Value
 
 
 def choose(rows: Sequence[Row], glob: str | None, sort: str | None, top: int | None) -> list[Row]:
@@ -28,6 +28,13 @@ def choose(rows: Sequence[Row], glob: str | None, sort: str | None, top: int | N
             raise ConvcostError(f"can't sort by {key!r}", f"sort by one of: {known}")
         chosen.sort(key=lambda row: _sort_key(row.values.get(key)), reverse=True)
     return chosen[:top]
+
+
+def selection(
+    rows: Sequence[Row], chosen: Sequence[Row], glob: str | None, sort: str | None, top: int | None
+) -> Selection | None:
+    """How ``chosen`` came about; None where it is all ``rows`` in their order."""
+    return None if chosen == rows else Selection(len(rows), glob, sort, top)
 
 
 def _sort_key(value: Value | None) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from convcost.variants.mixed import Mixed, rewrite_mixed
 from convcost.variants.rewrite import convolutions, eligible
 from convcost.workflows.axes import Side, layers_notice, requests, sides, varied
 from convcost.workflows.environment import environment
-from convcost.workflows.measured import measured_values, second_count_findings
+from convcost.workflows.measured import INTERRUPTED, measured_values, second_count_findings
 from convcost.workflows.seen import seen_positions
 
 if TYPE_CHECKING:
@@ -250,4 +250,4 @@ def _notices(graph: Graph, chosen: Collection[str], outcome: "Outcome | None") -
             else "nothing is rewritten: there is no convolution here"
         )
     if outcome and outcome.interrupted:
-        yield "interrupted: only what was measured before is shown"
+        yield INTERRUPTED

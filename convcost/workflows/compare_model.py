@@ -28,7 +28,12 @@ from convcost.workflows.alternatives import (
 )
 from convcost.workflows.axes import Side, layers_notice, requests, sides, varied
 from convcost.workflows.environment import as_made, environment
-from convcost.workflows.measured import need_memory, second_count_findings, timed_values
+from convcost.workflows.measured import (
+    INTERRUPTED,
+    need_memory,
+    second_count_findings,
+    timed_values,
+)
 from convcost.workflows.proof import proof_findings, prove
 from convcost.workflows.roofline import became_memory_bound, on_roofline, works
 from convcost.workflows.seen import seen_positions
@@ -261,18 +266,24 @@ def _findings(found: Sequence[Compared], rows: Sequence[Row]) -> Iterator[Findin
 
 def _notices(compared: Compared, outcome: Outcome | None) -> Iterator[str]:
     yield from compared.notices
-    for side in compared.alternatives:
-        if side.rewritten is not None:
-            yield from rewrite_notices(side)
+    yield from rewrite_notices(*compared.alternatives)
     if outcome and outcome.interrupted:
-        yield "interrupted: only what was measured before is shown"
+        yield INTERRUPTED
 
 
-def rewrite_notices(side: Alternative) -> Iterator[str]:
-    """What a rewrite left as it is, where one would expect more."""
-    rewritten = side.rewritten
-    assert rewritten is not None  # noqa: S101  the caller's own condition
-    if rewritten.plan is None and not rewritten.layers:
-        yield f"{side.name}: nothing is rewritten: every convolution is 1×1, depthwise or left out"
-    if rewritten.left:
-        yield f"{side.name}: left as they are: {', '.join(rewritten.left)}"
+def rewrite_notices(*sides: Alternative) -> Iterator[str]:
+    """What rewrites left as it is, where one would expect more; what several share is told once."""
+    untouched, left = [], dict[str, list[str]]()
+    for name, rewritten in ((side.name, side.rewritten) for side in sides if side.rewritten):
+        if rewritten.plan is None and not rewritten.layers:
+            untouched.append(name)
+        for layer in rewritten.left:
+            left.setdefault(layer, []).append(name)
+    if untouched:
+        yield (
+            f"{', '.join(untouched)}: nothing is rewritten: every convolution is 1×1, depthwise "
+            "or left out"
+        )
+    for names in dict.fromkeys(map(tuple, left.values())):
+        layers = (layer for layer, owners in left.items() if tuple(owners) == names)
+        yield f"{', '.join(names)}: left as they are: {', '.join(layers)}"

@@ -18,6 +18,7 @@ from convcost.variants import STANDARD, Variant, parse_variant
 from convcost.variants.rewrite import MAX_NAMES, rewrite
 from convcost.workflows.compare import CompareRequest, compare_graphs, is_model, spec_path
 from convcost.workflows.environment import environment
+from convcost.workflows.measured import INTERRUPTED
 
 Notify = Callable[[str, float | None], None]
 
@@ -242,7 +243,7 @@ def _notices(
         else ""
     )
     if found is None:
-        yield "interrupted: only what was measured before is shown"
+        yield INTERRUPTED
         return
     for end, side in ((first, found.before), (last, found.after)):
         if not side:

@@ -66,6 +66,9 @@ def _state(text: str, notify: Notify) -> _State:
             f"{text}: a report of {report.kind} has no layers to compare",
             "save one with convcost profile or compare --per-layer",
         )
+    if report.selection is not None and len(report.rows) < report.selection.rows:
+        few = f"{len(report.rows)} of {report.selection.rows} rows"
+        raise ConvcostError(f"{text}: has only {few}", "save one without --top and --filter")
     rows = (*report.rows, *report.layers) if report.kind == "compare" else report.rows
     layers = {_name(row): row for row in rows if row.name != BETWEEN}
     return _State(report, layers, report.totals or report.rows[0].values)

@@ -9,7 +9,7 @@ from convcost.measure.intervals import estimate
 from convcost.measure.settings import CONFIDENCE
 from convcost.report import Row, Value, exact, unavailable
 from convcost.workflows.fold import Group
-from convcost.workflows.measured import estimated
+from convcost.workflows.measured import NO_ROUND, estimated
 from convcost.workflows.roofline import Work, on_roofline
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def with_latency(
     """
     segments = _segments(layers, measured.segments)
     if not segments:
-        untold = {"latency": unavailable("the calls differ from those of the pass without data")}
+        differing = "the calls differ from those of the pass without data"
+        untold = {"latency": unavailable(NO_ROUND if measured.total is None else differing)}
         return [row._replace(values={**row.values, **untold}) for row in rows]
     whole = sum(sum(segment.seconds) for segment in segments)
     timed = []
@@ -61,7 +62,7 @@ def with_latency(
 def total_latency(measured: InPlace) -> dict[str, Value]:
     """The time of a plain pass, why it can't be trusted, if so, and what the instrument adds."""
     if measured.total is None or measured.cost is None:
-        return {"latency": unavailable("interrupted before the first round was complete")}
+        return {"latency": unavailable(NO_ROUND)}
     cost = estimated(measured.cost)
     doubts = "; ".join(measured.doubts) or None
     latency = estimated(measured.total)._replace(reason=doubts)

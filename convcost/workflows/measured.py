@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from convcost.measure.intervals import Estimate
 
 
+INTERRUPTED = "interrupted: only what was measured before is shown"
+"""What Ctrl-C does to a report."""
+NO_ROUND = "interrupted before the first round was complete"
+"""Why a value that is measured isn't there."""
+
+
 def need_memory(costs: Iterable[Costs], module: nn.Module, settings: Settings) -> None:
     """Refuses to run forms of ``module`` one after the other where one doesn't fit.
 
@@ -45,7 +51,7 @@ def measured_values(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -
 def timed_values(variant: str, outcome: Outcome) -> dict[str, Value]:
     """The latency of one variant, and how it compares."""
     if variant not in outcome.latencies:
-        return {"latency": unavailable("interrupted before the first round was complete")}
+        return {"latency": unavailable(NO_ROUND)}
     values = {"latency": estimated(outcome.latencies[variant])}
     comparison = outcome.comparisons.get(variant)
     if comparison:

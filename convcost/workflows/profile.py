@@ -15,12 +15,12 @@ from convcost.measure.settings import Device, Settings, need_plain_calls
 from convcost.ops import Input, Shape
 from convcost.report import EffectiveField, Report, Row
 from convcost.uncollected import uncollected
-from convcost.workflows.choose import choose
+from convcost.workflows.choose import choose, selection
 from convcost.workflows.effective import UNKNOWN, effective_field_of
 from convcost.workflows.environment import as_made, environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
-from convcost.workflows.measured import need_memory
+from convcost.workflows.measured import INTERRUPTED, need_memory
 from convcost.workflows.roofline import on_roofline, works
 from convcost.workflows.seen import seen_positions
 from convcost.workflows.verify import verification, verification_findings
@@ -169,13 +169,15 @@ def profile_loaded(
         rows = with_latency(rows, groups, _layers(graph), measured, work)
         totals |= total_latency(measured)
         totals |= on_roofline(work(), measured.ceilings, totals["latency"])
-        notices += (*measured.notices, *_doubts(measured))
+        notices += (*measured.notices, *_doubts(measured), *_stopped(measured))
+    asked = request.glob, request.sort, request.top
+    chosen = choose(rows, *asked)
     return Report(
         kind="profile",
         source=printable(request.source),
         input=tuple(node.shape for node in graph.nodes if isinstance(node.op, Input)),
         environment=environment(request.settings, measured and measured.environment),
-        rows=tuple(choose(rows, request.glob, request.sort, request.top)),
+        rows=tuple(chosen),
         totals=totals,
         seen=seen_positions({"standard": graph}) if request.pictures else (),
         effective_field=effective,
@@ -183,6 +185,7 @@ def profile_loaded(
         findings=tuple(verification_findings(counts)),
         notices=(*loaded.notices, *notices, *unseen),
         interrupted=measured is not None and measured.interrupted,
+        selection=selection(rows, chosen, *asked),
     )
 
 
@@ -190,6 +193,10 @@ def _doubts(measured: InPlace) -> tuple[str, ...]:
     if not measured.doubts:
         return ()
     return (f"these latencies are not to be trusted: {'; '.join(measured.doubts)}",)
+
+
+def _stopped(measured: InPlace) -> tuple[str, ...]:
+    return (INTERRUPTED,) if measured.interrupted else ()
 
 
 def traced(

@@ -24,6 +24,7 @@ from convcost.workflows.compare import is_model
 from convcost.workflows.compare_model import input_shapes
 from convcost.workflows.designs import Bases, Source
 from convcost.workflows.environment import environment
+from convcost.workflows.measured import INTERRUPTED
 
 if TYPE_CHECKING:
     from convcost.measure.execute import Outcome
@@ -83,7 +84,7 @@ def suggested(
         notices=(
             *searched.source.notices,
             *_notices(searched, designs, late, beaten),
-            *(("interrupted: only what was measured before is shown",) if interrupted else ()),
+            *((INTERRUPTED,) if interrupted else ()),
         ),
         interrupted=interrupted,
     )

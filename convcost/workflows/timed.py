@@ -15,6 +15,7 @@ from convcost.report import Limit as Judged
 from convcost.report import Outcome, Value
 from convcost.sources.checks import Check, Limit
 from convcost.units import format_percent, format_too_few
+from convcost.workflows.advice import OF_CHECKS, reworded
 from convcost.workflows.judge import is_relative, is_timed, judged
 from convcost.workflows.measured import estimated
 from convcost.workflows.sides import Sides, as_report
@@ -71,7 +72,7 @@ def _once(check: Check, limit: Limit, file: str, clockwork: Clockwork, seed: int
     else:
         found, doubts = _ratio(check, limit, clockwork)
     if doubts:
-        return judged(check, limit, file, "inconclusive", found, reason=doubts)
+        return judged(check, limit, file, "inconclusive", found, reason=reworded(doubts, OF_CHECKS))
     outcome, reason = _absolute(limit, found)
     return judged(check, limit, file, outcome, found, reason=reason)
 
@@ -129,7 +130,7 @@ def relative_outcome(comparison: Comparison) -> tuple[Outcome, str]:
     if ratio.low is None or ratio.high is None:
         return "inconclusive", format_too_few(ratio.rounds)
     if comparison.verdict == "untrusted":
-        return "inconclusive", "; ".join(comparison.doubts)
+        return "inconclusive", reworded("; ".join(comparison.doubts), OF_CHECKS)
     if ratio.high <= 1 + comparison.delta:
         return "kept", ""
     change = format_percent(comparison.smallest_change)

@@ -25,8 +25,10 @@ _AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")
 
 
 def pictures(report: Report) -> Iterator[Picture]:
-    """A step for each layer, in the report's order; a comparison has layers where asked for."""
+    """A step for each layer, where all are there in order; a comparison has them if asked for."""
     rows = report.rows if report.kind == "profile" else report.layers
+    if report.selection is not None:
+        return
     data = [datum for variant in _variants(rows) for datum in _data(variant)]
     if report.kind not in ("profile", "compare") or len({d["row"] for d in data}) < 2:
         return

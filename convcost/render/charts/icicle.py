@@ -9,25 +9,38 @@ import altair as alt
 from convcost.render.cells import format_value
 from convcost.render.charts.picture import ROOM, WIDTH, Datum, Picture, chart, layered, sized
 from convcost.render.module_tree import Module, module_tree
-from convcost.report import METRICS, Report, Row, Value
+from convcost.report import METRICS, Report, Row, Value, number
 from convcost.units import format_percent
 
 _BAR = 34
 _SMALLEST = 0.0005
 """A share that would be less than a hair's breadth is left out."""
-_KEYS = {"multiplications": "Multiplications by module", "latency_share": "Latency by module"}
+_KEYS = {"multiplications": "Multiplications", "latency_share": "Latency"}
+_PARTS = {
+    False: "Outer modules above, those inside them below; widths are shares.",
+    True: "Widths are shares of the whole model's; what is left is that of rows not shown.",
+}
 
 
 def pictures(report: Report) -> Iterator[Picture]:
-    """One for each cost that adds up over a model's layers."""
+    """One for each cost that adds up over a model's layers; some rows alone make no modules."""
     if report.kind != "profile":
         return
-    tree = module_tree(report.rows)
+    some = report.selection is not None and len(report.rows) < report.selection.rows
+    tree = Module("", report.rows) if some else module_tree(report.rows)
     for key, title in _KEYS.items():
-        whole = _size(tree, key)
-        if whole:
+        whole = _whole(report, key)
+        if whole and _size(tree, key):
             data = list(_bars(tree.children, key, whole, 0.0, 0))
-            yield Picture(f"icicle-{key}", title, _describe(tree, key, whole), _chart(data, key))
+            told = f"{_PARTS[some]} The largest: {_largest(tree, key, whole)}."
+            name = f"{title} by {'row' if some else 'module'}"
+            yield Picture(f"icicle-{key}", name, told, _chart(data, key))
+
+
+def _whole(report: Report, key: str) -> float:
+    """What 100 % is: a part of the time is a share already."""
+    total = Value("exact", 1) if key == "latency_share" else report.totals.get(key)
+    return number(total) if total is not None and total.value is not None else 0
 
 
 def _value(part: Module | Row, key: str) -> Value | None:
@@ -113,11 +126,10 @@ def _chart(data: Sequence[Datum], key: str) -> alt.LayerChart:
     return sized(layered(bars, labels), _BAR * levels)
 
 
-def _describe(tree: Module, key: str, whole: float) -> str:
+def _largest(tree: Module, key: str, whole: float) -> str:
     largest = sorted(tree.children, key=lambda part: _size(part, key), reverse=True)[:3]
-    told = ", ".join(
+    return ", ".join(
         f"{_name(part)} {format_percent(_size(part, key) / whole)}"
         for part in largest
         if _size(part, key)
     )
-    return f"Outer modules above, those inside them below; widths are shares. The largest: {told}."

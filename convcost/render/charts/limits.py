@@ -37,14 +37,18 @@ def pictures(report: Report) -> Iterator[Picture]:
     if not limits:
         return
     order = sorted(limits, key=lambda limit: list(_STATES).index(state(limit)))
-    broken = [limit for limit in report.limits if limit.outcome == "broken"]
-    names = f" Broken: {'; '.join(map(title, broken))}." if broken else ""
+    names = "".join(_named(report, wanted) for wanted in ("broken", "warned"))
     yield Picture(
         "limits",
-        "What broke" if broken else "How close the limits are",
+        "How close the limits are",
         f"{heading(report)}.{names} Each bar goes from 100 %, the limit, to what was found.",
         _chart([_datum(limit) for limit in order]),
     )
+
+
+def _named(report: Report, wanted: str) -> str:
+    found = [title(limit) for limit in report.limits if state(limit) == wanted]
+    return f" {wanted.capitalize()}: {'; '.join(found)}." if found else ""
 
 
 def _used(limit: Limit) -> float | None:
