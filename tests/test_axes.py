@@ -236,7 +236,7 @@ def test_a_compiler_joins_ops_so_that_their_roofline_says_nothing() -> None:
     ran = convcost("compare", *QUICK, *options, timeout=240)
     assert ran.code == 0, ran.err
     rows = json.loads(ran.out)["rows"]
-    assert [("bound" in row["values"]) for row in rows] == [
+    assert [("attainable_latency" in row["values"]) for row in rows] == [
         row.get("settings", {}).get("compile") != "on" for row in rows
     ]
     assert len(rows) == 4
@@ -253,7 +253,7 @@ def test_without_a_compiler_nothing_is_compiled(tmp_path: Path) -> None:
 
 def test_cold_caches_are_in_the_report() -> None:
     ran = convcost("compare", *QUICK, "--cold")
-    assert " with cold caches, 99 % intervals" in ran.out
+    assert " with cold caches" in ran.out
     ran = convcost("compare", *QUICK, "--cold", "--format", "json")
     assert json.loads(ran.out)["environment"]["caches"] == "cold"
 
