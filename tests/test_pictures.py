@@ -302,7 +302,7 @@ def test_shares_of_some_rows_are_of_the_whole_and_no_modules() -> None:
     report = _profile("blocks.1", "blocks.0", of=8, sort="multiplications")
     (icicle,) = charts_of(report)
     assert icicle.key == "icicle-multiplications"
-    assert "blocks.1 13 %, blocks.0 13 %." in icicle.description
+    assert "blocks.1 12 %, blocks.0 12 %." in icicle.description
     # all rows in another order are whole modules still
     (sorted_all,) = charts_of(_profile("blocks.1", "blocks.0", "c", of=3, sort="multiplications"))
     assert "blocks 67 %, c 33 %." in sorted_all.description
@@ -317,7 +317,6 @@ def test_depth_is_drawn_of_all_rows_in_running_order_only() -> None:
 
     whole = _profile("blocks.0", "blocks.1", of=2)
     assert "depth" in drawn(whole._replace(selection=None))
-    assert "depth" in drawn(whole)
     assert "depth" not in drawn(_profile("blocks.0", "blocks.1", of=3))
     assert "depth" not in drawn(_profile("blocks.0", "blocks.1", of=2, sort="parameters"))
 
