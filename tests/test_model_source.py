@@ -105,6 +105,50 @@ def test_an_installed_package() -> None:
     assert loaded.args[0].shape == (1, 5, 224, 224)
 
 
+def test_a_file_of_a_package_imports_as_its_package_does() -> None:
+    write("", "src/seglab_files/__init__.py")
+    write("", "src/seglab_files/nets/__init__.py")
+    write("WIDTH = 7\n", "src/seglab_files/sizes.py")
+    write("from ..sizes import WIDTH as SAME\n", "src/seglab_files/nets/part.py")
+    write("", "src/seglab_files/nets/beside.py")
+    text = "from ..sizes import WIDTH\nfrom .part import SAME\nimport beside\n" + NET
+    source = write(text + "model = Net(WIDTH + SAME)\n", "src/seglab_files/nets/net.py")
+    assert weight(load_model(source, {}, [(1, 3, 8, 8)])).shape[0] == 14
+
+
+def test_a_relative_import_without_a_package_says_how_to_name_the_module() -> None:
+    error = refused(write("from .part import WIDTH\n", "loose/net.py"))
+    assert "attempted relative import" in error.message
+    assert "loose has no __init__.py" in error.hint
+    assert "loose.net:NAME" in error.hint
+    write("", "loose/__init__.py")
+    write("from .net import WIDTH\n", "loose/part.py")
+    error = refused(write("import part\n", "loose/net.py"))
+    assert error.hint == "part.py was imported by itself: import it from its package, as loose.part"
+
+
+@pytest.mark.parametrize("folder", [".", "src", "..", "../src"])
+def test_a_named_module_is_found_where_check_looks(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("repository/.git").mkdir(parents=True)
+    Path("repository/here").mkdir()
+    monkeypatch.chdir("repository/here")
+    write(NET, f"{folder}/nets_of_mine.py")
+    assert load_model("nets_of_mine:Net", {}, [(1, 3, 8, 8)]).name == "Net"
+    source = write("from nets_of_mine import Net\nmodel = Net()\n")
+    assert load_model(source, {}, [(1, 3, 8, 8)]).name == "net"
+
+
+def test_the_users_tree_comes_before_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(NET, "installed/edited_nets.py")
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
+    write(NET.replace("width=4", "width=5"), "src/edited_nets.py")
+    assert weight(load_model("edited_nets:Net", {}, [(1, 3, 8, 8)])).shape[0] == 5
+
+
 @pytest.mark.parametrize("name", ["my net-2.0.py", "sub/net.py", "class.py", "json.py"])
 def test_any_file_name(name: str) -> None:
     json_before = sys.modules["json"]
@@ -480,10 +524,16 @@ def test_a_file_that_cannot_be_read() -> None:
     assert refused("net.py").message == "net.py: can't be read: Permission denied"
 
 
+INSTALL = (
+    "install the package that has no_such_package_here, or run in the folder that has it or "
+    "whose src/ has it"
+)
+
+
 def test_a_package_that_is_not_installed() -> None:
     error = refused("no_such_package_here.nets:Net")
     assert error.message == "no_such_package_here.nets:Net: there is no module no_such_package_here"
-    assert error.hint == "pip install no_such_package_here"
+    assert error.hint == INSTALL
     error = refused("torch.no_such_part:Net")
     assert error.message == "torch.no_such_part:Net: there is no module torch.no_such_part"
     assert error.hint.startswith("torch is there, but has no torch.no_such_part")
@@ -550,10 +600,11 @@ def test_a_wrong_argument_deeper_down() -> None:
     assert "net.py:7: TypeError: " in refused_file(text, "make", depth=3).message
 
 
-def test_a_missing_package_names_the_command() -> None:
+def test_a_missing_package_is_named() -> None:
     error = refused_file("import no_such_package_here.sub\n")
     assert error.message.startswith("net.py:1: ModuleNotFoundError: ")
-    assert error.hint == "pip install no_such_package_here"
+    assert error.hint == INSTALL
+    assert refused_file("import PIL.gone\n").hint.startswith(("pip install pillow", "PIL is there"))
     sys.modules.pop("skimage", None)
     write("import skimage_gone\n", "wrapped_part.py")
     assert refused_file("import wrapped_part\n").message.startswith("wrapped_part.py:1: ")

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from cli import convcost, fine, refused
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from convcost import compare, load, render
+from convcost import ConvcostError, compare, load, render
 from convcost.measure.settings import Settings
 from convcost.render.charts import charts_of
 from convcost.render.charts.names import apart
@@ -208,6 +209,13 @@ def test_all_charts_are_there_before_anyone_scrolls(browser: Browser, folder: Pa
     # a page that is printed at once would have holes where no chart came near the window
     opened = Opened(browser, folder / "resnet.html", viewport={"width": 600, "height": 300})
     opened.page.locator(".chart svg").nth(opened.page.locator(".chart").count() - 1).wait_for()
+
+
+def test_a_missing_package_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    with pytest.raises(ConvcostError, match="pictures need a package") as caught:
+        charts_of(compare(measure=False))
+    assert caught.value.hint == "pip install altair vl-convert-python"
 
 
 def test_pictures_are_drawn_without_a_browser(folder: Path) -> None:

@@ -25,11 +25,12 @@ def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...
         ConvcostError: the pass fails; names the layer, and the user's file and line.
         NeedsDataError: the pass needs data, and the model has none.
     """
-    folder = loaded.folder
     try:
         with (
             contextlib.redirect_stdout(sys.stderr),
-            still_importable(folder, source) if folder else contextlib.nullcontext(),
+            still_importable(loaded.folders, source)
+            if loaded.folders
+            else contextlib.nullcontext(),
         ):
             return trace(loaded.module, loaded.args, loaded.kwargs, loaded.name)
     except ForwardError as error:

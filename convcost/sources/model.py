@@ -22,7 +22,13 @@ from convcost.sources.example_inputs import (
     shaped_inputs,
 )
 from convcost.sources.find_model import named_model, only_model
-from convcost.sources.python_file import import_named, importable, run_file
+from convcost.sources.python_file import (
+    folders_of_file,
+    folders_of_module,
+    import_named,
+    importable,
+    run_file,
+)
 from convcost.sources.traced import tensors_in
 from convcost.sources.user_code import user_code
 
@@ -36,7 +42,7 @@ _VALID = "give model.py, model.py:attr, package.module:attr, or a .pt2 file of t
 class LoadedModel(NamedTuple):
     """A model, the arguments of one forward pass, and what the user must know about them.
 
-    ``folder`` is where its own code may import from, None where that is no matter of ours.
+    ``folders`` are where its own code may import from, none where that is no matter of ours.
     """
 
     name: str
@@ -44,7 +50,7 @@ class LoadedModel(NamedTuple):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     notices: tuple[str, ...]
-    folder: Path | None = None
+    folders: Sequence[Path] = ()
 
 
 def load_model(
@@ -65,19 +71,16 @@ def load_model(
     path, attr = _split(source)
     if path.endswith(".pt2"):
         return _load_program(source, settings, inputs)
-    folder = Path(path).absolute().parent if path.endswith(".py") else Path.cwd()
-    with importable(folder, path):
-        place = (
-            run_file(Path(path).absolute(), path)
-            if path.endswith(".py")
-            else import_named(path, source)
-        )
+    file = Path(path).absolute() if path.endswith(".py") else None
+    folders = folders_of_file(file) if file else folders_of_module()
+    with importable(folders, path):
+        place = run_file(file, path) if file else import_named(path, source)
         found = named_model(place, attr, source) if attr else only_model(place, settings, source)
         module = unwrap(_instance(found, settings, source, real=real))
         with user_code(source, "in eval()"):
             module.eval()
         called_with = _choose_inputs(place, module, inputs, source)
-    return LoadedModel(attr or Path(path).stem, module, *called_with, folder)
+    return LoadedModel(attr or Path(path).stem, module, *called_with, folders)
 
 
 def from_module(module: nn.Module, input: object = None) -> LoadedModel:  # noqa: A002

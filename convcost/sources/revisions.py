@@ -50,6 +50,11 @@ def tree_of(folder: Path) -> Path:
     return next(trees, folder)
 
 
+def code_folders(folder: Path, root: Path) -> list[Path]:
+    """Where a tree's own modules are imported from: what all commands look through, in turn."""
+    return [folder, folder / "src", root, root / "src"]
+
+
 def find_revision(root: Path, revision: str) -> str:
     """The hash of the commit that a revision names.
 

@@ -94,7 +94,22 @@ def shown(path: str) -> str:
 def _hint(error: Exception, doing: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return install_hint(error.name)
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        return _package_hint(error)
     return f"raised {doing}"
+
+
+def _package_hint(error: ImportError) -> str:
+    """How to name a module that was loaded as one of no package."""
+    frames = [Path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    file = next(file for file in reversed(frames) if file.is_file())
+    name = f"{file.parent.name}.{file.stem}"
+    if (file.parent / "__init__.py").is_file():
+        return f"{file.name} was imported by itself: import it from its package, as {name}"
+    return (
+        f"{file.parent.name} has no __init__.py, so the file is in no package: add one, or name "
+        f"the module, as in {name}:NAME, in the folder that holds {file.parent.name}"
+    )
 
 
 def install_hint(name: str) -> str:
@@ -102,4 +117,10 @@ def install_hint(name: str) -> str:
     package = name.partition(".")[0]
     if package in sys.modules or importlib.util.find_spec(package) is not None:
         return f"{package} is there, but has no {name}: is the name, or its version, right?"
-    return f"pip install {_PACKAGES.get(package, package)}"
+    if package in _PACKAGES:
+        return f"pip install {_PACKAGES[package]}"
+    # a stranger's package may have the name of a user's own
+    return (
+        f"install the package that has {package}, or run in the folder that has it or whose src/ "
+        "has it"
+    )

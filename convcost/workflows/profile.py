@@ -86,7 +86,7 @@ def profile_given(
     loaded = _loaded(request, real=_runs(request))
     if input is not None:
         given = models.from_module(loaded.module, input)
-        loaded = given._replace(name=loaded.name, folder=loaded.folder)
+        loaded = given._replace(name=loaded.name, folders=loaded.folders)
     return profile_loaded(loaded, request, reload=partial(_loaded, request, real=True))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convcost.errors import ConvcostError
+from convcost.sources.revisions import code_folders
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _FILES = (".py", ".pt2", ".yaml", ".yml")
@@ -28,7 +29,7 @@ def put_first(tree: Tree) -> None:
 
     An entry of the other tree, as an editable install leaves it, becomes its counterpart here.
     """
-    own = [tree.folder, tree.folder / "src", tree.root, tree.root / "src"]
+    own = code_folders(tree.folder, tree.root)
     rest = [_counterpart(entry, tree) for entry in sys.path]
     sys.path[:] = dict.fromkeys([*map(str, own), *rest])
 

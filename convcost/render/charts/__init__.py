@@ -30,7 +30,7 @@ def require_packages() -> None:
     except ImportError as error:
         raise ConvcostError(
             f"pictures need a package that isn't installed: {error.name}",
-            "pip install 'convcost[report]'",
+            "pip install altair vl-convert-python",
         ) from None
 
 
