@@ -105,6 +105,23 @@ def test_a_hook_that_takes_itself_off_is_there_again() -> None:
     assert not model[0]._forward_hooks
 
 
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook"])
+def test_a_hook_that_the_first_pass_puts_on_is_gone(register: str) -> None:
+    def watch(model: Any, _: Tensor) -> None:
+        if not hasattr(model, "watched"):
+            model.watched = getattr(model.conv, register)(lambda *_: seen.append("call"))
+
+    seen: list[str] = []
+    model = Remembers(None, watch)
+    convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert not model.conv._forward_hooks
+    assert not model.conv._forward_pre_hooks
+    seen.clear()
+    for _ in range(2):
+        model(torch.zeros(1, 3, 8, 8))
+    assert seen == ["call"]
+
+
 def test_parameters_ask_for_gradients_as_before() -> None:
     model = Remembers(None, lambda model, _: model.conv.weight.requires_grad_(False)).eval()  # noqa: FBT003
     convcost.profile(model, input=(1, 3, 8, 8), measure=False)
