@@ -128,7 +128,7 @@ def test_parameters_ask_for_gradients_as_before() -> None:
     assert model.conv.weight.requires_grad
 
 
-OUTSIDE: dict[Any, Tensor] = {}
+OUTSIDE: dict[Any, Any] = {}
 
 
 @functools.lru_cache
@@ -141,8 +141,25 @@ def always(y: Tensor) -> Tensor:
     return torch.zeros_like(y)
 
 
+@functools.cache
+def pair(y: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.zeros_like(y), torch.zeros_like(y)
+
+
+@functools.lru_cache
+def tables(y: Tensor) -> dict[str, list[Tensor]]:
+    return {"shifts": [torch.zeros_like(y)]}
+
+
+def remembered_pair(y: Tensor) -> Any:
+    return OUTSIDE.setdefault("masks", (torch.zeros_like(y), torch.zeros_like(y)))
+
+
 CACHES: dict[str, Callable[[Any, Tensor], object]] = {
     "a dict": lambda _, y: y.add_(OUTSIDE.setdefault("mask", torch.zeros_like(y))),
+    "a dict of tuples": lambda _, y: y.add_(remembered_pair(y)[1]),
+    "a cache of tuples": lambda _, y: y.add_(pair(y)[1]),
+    "a cache of tables": lambda _, y: y.add_(tables(y)["shifts"][0]),
     "lru_cache": lambda _, y: y.add_(lately(y)),
     "cache": lambda _, y: y.add_(always(y)),
 }
@@ -160,6 +177,24 @@ def test_a_cache_outside_the_model_forgets_the_pass(name: str) -> None:
     with torch.no_grad():
         assert torch.equal(model(x), expected)
     OUTSIDE.clear()
+
+
+def test_a_pass_on_data_finds_nothing_of_the_one_without() -> None:
+    @functools.cache
+    def mask(size: tuple[int, ...]) -> Tensor:
+        return torch.full(size, 0.5)
+
+    def write(_: Any, y: Tensor) -> None:
+        y.add_(mask((1, 4, 64, 64)))
+        y.sum().item()
+
+    model = Remembers(None, write).eval()
+    x = torch.rand(1, 3, 66, 66)
+    report = convcost.profile(model, input=x, measure=False)
+    assert len(report.notices) == 1
+    assert "run on data" in report.notices[0]
+    with torch.no_grad():
+        assert torch.equal(model(x), model.conv(x) + 0.5)
 
 
 def test_a_circle_of_garbage_is_no_cache() -> None:
