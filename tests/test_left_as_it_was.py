@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from networks import Does
 from torch import Tensor, nn
 
 import convcost
@@ -195,6 +196,25 @@ def test_a_pass_on_data_finds_nothing_of_the_one_without() -> None:
     assert "run on data" in report.notices[0]
     with torch.no_grad():
         assert torch.equal(model(x), model.conv(x) + 0.5)
+
+
+def test_a_cached_constant_serves_training_too() -> None:
+    @functools.cache
+    def ramp(size: int) -> Tensor:
+        return torch.arange(size) / size
+
+    model = Does(lambda conv, x: conv(x) * ramp(6), nn.Conv2d(3, 4, 3))
+    convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    model(torch.rand(1, 3, 8, 8)).sum().backward()
+
+
+def test_a_constant_made_in_inference_mode_may_be_written_to() -> None:
+    with torch.inference_mode():
+        table = torch.zeros(6)
+    model = Remembers(table, lambda model, y: y.add_(model.kept.add_(1)))
+    report = convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert report.notices == ()
+    assert torch.equal(table, torch.zeros(6))
 
 
 def test_a_circle_of_garbage_is_no_cache() -> None:
