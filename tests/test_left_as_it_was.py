@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from networks import Does
 from torch import Tensor, nn
 
 import convcost
@@ -105,13 +106,30 @@ def test_a_hook_that_takes_itself_off_is_there_again() -> None:
     assert not model[0]._forward_hooks
 
 
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook"])
+def test_a_hook_that_the_first_pass_puts_on_is_gone(register: str) -> None:
+    def watch(model: Any, _: Tensor) -> None:
+        if not hasattr(model, "watched"):
+            model.watched = getattr(model.conv, register)(lambda *_: seen.append("call"))
+
+    seen: list[str] = []
+    model = Remembers(None, watch)
+    convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert not model.conv._forward_hooks
+    assert not model.conv._forward_pre_hooks
+    seen.clear()
+    for _ in range(2):
+        model(torch.zeros(1, 3, 8, 8))
+    assert seen == ["call"]
+
+
 def test_parameters_ask_for_gradients_as_before() -> None:
     model = Remembers(None, lambda model, _: model.conv.weight.requires_grad_(False)).eval()  # noqa: FBT003
     convcost.profile(model, input=(1, 3, 8, 8), measure=False)
     assert model.conv.weight.requires_grad
 
 
-OUTSIDE: dict[Any, Tensor] = {}
+OUTSIDE: dict[Any, Any] = {}
 
 
 @functools.lru_cache
@@ -124,8 +142,25 @@ def always(y: Tensor) -> Tensor:
     return torch.zeros_like(y)
 
 
+@functools.cache
+def pair(y: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.zeros_like(y), torch.zeros_like(y)
+
+
+@functools.lru_cache
+def tables(y: Tensor) -> dict[str, list[Tensor]]:
+    return {"shifts": [torch.zeros_like(y)]}
+
+
+def remembered_pair(y: Tensor) -> Any:
+    return OUTSIDE.setdefault("masks", (torch.zeros_like(y), torch.zeros_like(y)))
+
+
 CACHES: dict[str, Callable[[Any, Tensor], object]] = {
     "a dict": lambda _, y: y.add_(OUTSIDE.setdefault("mask", torch.zeros_like(y))),
+    "a dict of tuples": lambda _, y: y.add_(remembered_pair(y)[1]),
+    "a cache of tuples": lambda _, y: y.add_(pair(y)[1]),
+    "a cache of tables": lambda _, y: y.add_(tables(y)["shifts"][0]),
     "lru_cache": lambda _, y: y.add_(lately(y)),
     "cache": lambda _, y: y.add_(always(y)),
 }
@@ -143,6 +178,43 @@ def test_a_cache_outside_the_model_forgets_the_pass(name: str) -> None:
     with torch.no_grad():
         assert torch.equal(model(x), expected)
     OUTSIDE.clear()
+
+
+def test_a_pass_on_data_finds_nothing_of_the_one_without() -> None:
+    @functools.cache
+    def mask(size: tuple[int, ...]) -> Tensor:
+        return torch.full(size, 0.5)
+
+    def write(_: Any, y: Tensor) -> None:
+        y.add_(mask((1, 4, 64, 64)))
+        y.sum().item()
+
+    model = Remembers(None, write).eval()
+    x = torch.rand(1, 3, 66, 66)
+    report = convcost.profile(model, input=x, measure=False)
+    assert len(report.notices) == 1
+    assert "run on data" in report.notices[0]
+    with torch.no_grad():
+        assert torch.equal(model(x), model.conv(x) + 0.5)
+
+
+def test_a_cached_constant_serves_training_too() -> None:
+    @functools.cache
+    def ramp(size: int) -> Tensor:
+        return torch.arange(size) / size
+
+    model = Does(lambda conv, x: conv(x) * ramp(6), nn.Conv2d(3, 4, 3))
+    convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    model(torch.rand(1, 3, 8, 8)).sum().backward()
+
+
+def test_a_constant_made_in_inference_mode_may_be_written_to() -> None:
+    with torch.inference_mode():
+        table = torch.zeros(6)
+    model = Remembers(table, lambda model, y: y.add_(model.kept.add_(1)))
+    report = convcost.profile(model, input=(1, 3, 8, 8), measure=False)
+    assert report.notices == ()
+    assert torch.equal(table, torch.zeros(6))
 
 
 def test_a_circle_of_garbage_is_no_cache() -> None:

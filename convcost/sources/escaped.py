@@ -6,9 +6,10 @@ import functools
 import gc
 from typing import Any
 
-from torch import Tensor
-
 from convcost.sources.traced import Traced
+
+_DEPTH = 3
+"""So many containers within each other are looked through."""
 
 
 class Escaped(Traced):
@@ -26,25 +27,40 @@ def forget_escaped() -> int:
     """Takes all stand-ins out of the caches that hold them; how many are left, as ``Escaped``."""
     # what only a circle of garbage holds is in no cache
     gc.collect()
-    # a loop would hold the last one
-    list(map(_take_out, _alive()))
+    _clear_caches(_alive(), _DEPTH)
+    _take_out(_alive(), _DEPTH)
     left = _alive()
     for tensor in left:
         tensor.__class__ = Escaped
     return len(left)
 
 
-def _alive() -> list[Tensor]:
+def _alive() -> list[Any]:
     return [thing for thing in gc.get_objects() if type(thing) is Traced]
 
 
-def _take_out(tensor: Tensor) -> None:
-    for holder in gc.get_referrers(tensor):
+def _clear_caches(things: list[Any], depth: int) -> None:
+    """Empties the caches of functions that gave ``things``, or containers of them."""
+    holders = gc.get_referrers(*things)
+    for holder in holders:
         if isinstance(holder, functools._lru_cache_wrapper):  # noqa: SLF001  it has no other name
             holder.cache_clear()
-        elif isinstance(holder, dict) and not _is_namespace(holder):
-            for key in [key for key, value in holder.items() if value is tensor]:
+    containers = [holder for holder in holders if isinstance(holder, dict | list | tuple)]
+    if depth and containers:
+        _clear_caches(containers, depth - 1)
+
+
+def _take_out(things: list[Any], depth: int) -> None:
+    """Deletes ``things`` from dicts, alone and in tuples: those are as new as what they hold."""
+    held = set(map(id, things))
+    holders = gc.get_referrers(*things)
+    for holder in holders:
+        if isinstance(holder, dict) and not _is_namespace(holder):
+            for key in [key for key, value in holder.items() if id(value) in held]:
                 del holder[key]
+    tuples = [holder for holder in holders if isinstance(holder, tuple)]
+    if depth and tuples:
+        _take_out(tuples, depth - 1)
 
 
 def _is_namespace(holder: dict[Any, Any]) -> bool:

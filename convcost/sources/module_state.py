@@ -35,6 +35,7 @@ class ModuleState:
         self.buffers: dict[int, Tensor] = {}
         self._modules: list[tuple[str, nn.Module, dict[str, Any]]] = []
         self._scripts: list[tuple[ScriptModule, bool]] = []
+        self._unhooked: list[dict[str, Any]] = []
         self._contents = Contents()
         seen: set[int] = set()
         pending = [("", root)]
@@ -55,9 +56,7 @@ class ModuleState:
             if len(attributes) != len(_OWN) + ATTRIBUTES.get(type(module), 0):
                 for key in attributes.keys() - _OWN:
                     self._contents.keep(attributes[key])
-        if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]:
-            for name in _HOOKS:
-                self._contents.keep(attributes[name], depth=0)
+        self._keep_hooks(attributes)
         prefix = f"{path}." if path else ""
         # named_parameters and its brothers are too slow
         for key, parameter in module._parameters.items():  # noqa: SLF001
@@ -66,6 +65,13 @@ class ModuleState:
         for buffer in module._buffers.values():  # noqa: SLF001
             if buffer is not None:
                 self.buffers[id(buffer)] = buffer
+
+    def _keep_hooks(self, attributes: dict[str, Any]) -> None:
+        if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]:
+            for name in _HOOKS:
+                self._contents.keep(attributes[name], depth=0)
+        else:
+            self._unhooked.append(attributes)
 
     def tensors(self) -> Iterator[Tensor]:
         """Every parameter and buffer."""
@@ -120,7 +126,15 @@ class ModuleState:
         for tensor, flag in flags:
             if tensor.requires_grad is not flag:
                 tensor.requires_grad_(flag)
+        for attributes in self._unhooked:
+            if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]:
+                _clear_hooks(attributes)
         self._contents.put_back()
+
+
+def _clear_hooks(attributes: dict[str, Any]) -> None:
+    for name in _HOOKS:
+        attributes[name].clear()
 
 
 def _children(path: str, modules: Mapping[str, nn.Module | None]) -> list[tuple[str, nn.Module]]:

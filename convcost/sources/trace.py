@@ -53,28 +53,38 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
     """
     # each stand-in holds its class
     alive = sys.getrefcount(Traced)
-    found = _trace(module, args, kwargs, name)
-    if sys.getrefcount(Traced) > alive and forget_escaped():
-        return found._replace(notices=(*found.notices, _ESCAPED))
-    return found
-
-
-def _trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> Trace:
     with uncollected(), _plain_paths(), torch.inference_mode():
         state = ModuleState(module)
-        try:
-            with state.kept():
-                return Trace(_run(state, module, args, kwargs, name, real=False), ())
-        except (NeedsDataError, ForwardError) as error:
-            # what only fails without data runs with it, and what fails is told in torch's words
-            reason = str(error)
-            if any(is_lazy(tensor) for tensor in state.tensors()):
-                raise
-            if any(tensor.is_meta for tensor in state.tensors()):
-                raise NeedsDataError(reason) from error
+        found = _without_data(state, module, args, kwargs, name)
+        # the pass on data must not find what the other left
+        escaped = sys.getrefcount(Traced) > alive and forget_escaped()
+        notices = (_ESCAPED,) if escaped else ()
+        if isinstance(found, Graph):
+            return Trace(found, notices)
+        if any(tensor.is_meta for tensor in state.tensors()):
+            raise NeedsDataError(found)
         with state.kept_with_data():
             graph = _run(state, module, args, kwargs, name, real=True)
-    return Trace(graph, (f"run on data, because a pass without it can't tell: {reason}",))
+    reason = f"run on data, because a pass without it can't tell: {found}"
+    return Trace(graph, (reason, *notices))
+
+
+def _without_data(
+    state: ModuleState,
+    module: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    name: str,
+) -> Graph | str:
+    """What a pass without data gives, or why it can't tell."""
+    try:
+        with state.kept():
+            return _run(state, module, args, kwargs, name, real=False)
+    except (NeedsDataError, ForwardError) as error:
+        # what only fails without data runs with it, and what fails is told in torch's words
+        if any(is_lazy(tensor) for tensor in state.tensors()):
+            raise
+        return str(error)
 
 
 def value_at(

@@ -116,7 +116,10 @@ class Tracer(Writer, TorchDispatchMode):
             known = (*self.constants, *(tensor for tensor, _ in self.overwritten))
             if isinstance(target, Tensor) and not any(target is other for other in known):
                 self.overwritten.append((target, target.detach().clone()))
-        result = func(*args, **kwargs)
+        # a cache of the user's may keep it for a pass of training
+        bound = any(map(Tensor.is_inference, tensors_in((args, kwargs))))
+        with torch.inference_mode(mode=bound), torch.no_grad():
+            result = func(*args, **kwargs)
         self.constants += tensors_in(result)
         return result
 
