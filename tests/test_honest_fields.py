@@ -196,6 +196,26 @@ def written_channels(first: nn.Module, x: Tensor) -> Tensor:
     return y[:, 1:]
 
 
+def test_the_step_between_positions_that_are_not_followed_is_unknown() -> None:
+    first, second = conv(), nn.Conv1d(8, 8, 3, stride=2, padding=1)
+    model = Does(lambda one, two, x: two(one(x).flatten(2)), first, second)
+    totals = convcost.profile(model, input=IMAGE, measure=False).totals
+    assert totals["receptive_field"].status == "upper_bound"
+    assert totals["effective_stride"].status == "unavailable"
+
+
+def test_a_pointwise_convolution_over_tokens_leaves_them_where_they_are() -> None:
+    first, second = conv(), nn.Conv2d(1, 1, 1)
+
+    def tokens(one: nn.Module, two: nn.Module, x: Tensor) -> Tensor:
+        mixed = two(one(x).flatten(2).unsqueeze(1))
+        return mixed.squeeze(1).unflatten(2, (16, 16))  # type: ignore[no-any-return]
+
+    totals = convcost.profile(Does(tokens, first, second), input=IMAGE, measure=False).totals
+    assert totals["receptive_field"] == Value("exact", (3, 3))
+    assert totals["effective_stride"] == Value("exact", (1, 1))
+
+
 class Buffered(nn.Module):
     """Writes what a convolution gives into a part of a buffer, and reads all of it."""
 

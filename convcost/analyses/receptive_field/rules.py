@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from convcost.analyses.receptive_field.axis import (
+    POOLED,
     AxisField,
     adaptive,
     at_position,
@@ -151,15 +152,24 @@ def _spatially(field: Field, changes: Sequence[Change | None]) -> Field:
     """``field`` after one change, or none, for each of its last dimensions, in their order."""
     followed: dict[int, Change] = {}
     for dim, change in enumerate(changes, len(field.dims) - len(changes)):
+        if change is None:
+            continue
         axis = alone_axis(field.dims[dim])
         if axis is None:
-            if change is not None and is_uneven(field.dims[dim]):
+            if is_uneven(field.dims[dim]):
                 field = one_of_several(field, dim)
             field = field.alone(dim)
             axis = alone_axis(field.dims[dim])
-        if axis is not None and change is not None:
+        if axis is not None:
             followed[axis] = change
+        else:
+            # the step between positions that aren't followed isn't known any more
+            field = field.map_axes(dict.fromkeys(axes_of(field.dims[dim]), _without_step))
     return field.map_axes(followed) if followed else field
+
+
+def _without_step(_: AxisField) -> AxisField:
+    return POOLED
 
 
 def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:
