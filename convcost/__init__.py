@@ -79,20 +79,15 @@ def compare(  # noqa: PLR0913  the command's own options
     from convcost.workflows.compare import CompareRequest  # noqa: PLC0415
     from convcost.workflows.compare import compare as run  # noqa: PLC0415
 
-    if not isinstance(source, str | None):
-        raise ConvcostError(
-            f"compare takes a SOURCE as text, not a {type(source).__name__}",
-            "name the model's file, as in model.py:build; profile takes modules",
-        )
     try:
-        parsed = tuple(parse_mixed(variant, MODEL_VARIANTS) for variant in _texts(variants))
+        parsed = tuple(parse_mixed(variant, MODEL_VARIANTS) for variant in variants)
     except ValueError as error:
         raise ConvcostError(str(error)) from None
     request = CompareRequest(
         source=source,
         variants=parsed,
-        only=_texts(only),
-        keep=_texts(keep),
+        only=tuple(only),
+        keep=tuple(keep),
         batch=batch,
         per_layer=per_layer,
         measure=measure,
@@ -102,11 +97,6 @@ def compare(  # noqa: PLR0913  the command's own options
         axes=axes or {},
     )
     return run(request)
-
-
-def _texts(given: Sequence[str]) -> tuple[str, ...]:
-    """One text, or several."""
-    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def profile(  # noqa: PLR0913  the command's own options
@@ -183,7 +173,7 @@ def rewrite(  # noqa: PLR0913  the command's own options
     from convcost.variants.rewrite import Choice  # noqa: PLC0415
     from convcost.workflows.rewrite import rewrite_given  # noqa: PLC0415
 
-    return rewrite_given(model, variant, Choice(_texts(only), _texts(keep), init), input)
+    return rewrite_given(model, variant, Choice(tuple(only), tuple(keep), init), input)
 
 
 def render(report: Report, format: str = "table") -> str:  # noqa: A002  the option's name

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class ConvcostError(Exception):
     """What stopped the work, where, and what to do about it.
 
-    ``message`` says what was found and where; ``hint``, where there is one, what to do: a traceback
-    has it as a note.
+    ``message`` says what was found and where; ``hint``, where there is one, what to do.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-        if hint:
-            self.add_note(f"hint: {hint}")
 
 
 class MissingError(ConvcostError):
@@ -26,14 +21,6 @@ class MissingError(ConvcostError):
 
 class ShapeError(ValueError):
     """An op can't take the shapes that it was given; the text says what it wanted."""
-
-
-def did_you_mean(wrong: str, known: Sequence[str]) -> str:
-    """The question that names what is close to ``wrong``; '' where nothing is."""
-    from difflib import get_close_matches  # noqa: PLC0415  costs time, and only mistakes need it
-
-    close = get_close_matches(wrong, known, n=1)
-    return f"did you mean {close[0]}? " if close else ""
 
 
 _SHOWN = 60

@@ -328,8 +328,7 @@ def test_output_takes_the_format_from_the_suffix_or_the_prefix(tmp_path: Path) -
     [
         ("report.pdf", "suffix '.pdf' doesn't tell a format"),
         ("report", "name it: FORMAT:report"),
-        ("xml:report", "no format 'xml'\n  hint: formats: table, json"),
-        ("jsn:report", "no format 'jsn'\n  hint: did you mean json? "),
+        ("xml:report", "doesn't tell a format"),
         ("nowhere/report.json", "there is no folder nowhere"),
         ("file/report.json", "there is no folder file"),
         ("csv:folder", "folder: can't be written there"),

@@ -372,7 +372,6 @@ def test_wrappers_are_taken_off(wrap: str) -> None:
         "lambda: {'input': torch.zeros(2, 3, 8, 8)}",
         "(2, 3, 8, 8)",
         "[(2, 3, 8, 8)]",
-        "{'input': (2, 3, 8, 8)}",
     ],
 )
 def test_example_inputs(example: str) -> None:
@@ -687,20 +686,10 @@ def test_an_exported_program(program: Path) -> None:
     result = loaded.module(*loaded.args, **loaded.kwargs)
     assert result["out"].shape == (2, 4, 6, 6)
     assert result["size"] == 4
-    assert loaded.notices == (
-        "no input given: 2×3×8×8, 2×4×6×6, the program's own example, is taken; use --input",
-    )
-
-
-def test_a_program_of_one_size_has_no_other_input(tmp_path: Path) -> None:
-    exported = torch.export.export(nn.Conv2d(3, 4, 3).eval(), (torch.zeros(1, 3, 8, 8),))
-    torch.export.save(exported, tmp_path / "one.pt2")
-    assert load_model(str(tmp_path / "one.pt2"), {}, ()).notices == ()
 
 
 def test_an_exported_program_with_shapes(program: Path) -> None:
     loaded = load_model(str(program), {}, [(3, 3, 8, 8), (3, 4, 6, 6)])
-    assert not loaded.notices
     assert [tensor.is_meta for tensor in loaded.args] == [True, True]
     assert not loaded.kwargs
 

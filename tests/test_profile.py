@@ -705,25 +705,3 @@ def test_ctrl_c_ends_an_endless_forward_cleanly(work: str, tmp_path: Path) -> No
     assert out == b""
     assert b"Traceback" not in err
     assert b"interrupted" in err
-
-
-def test_an_argument_may_be_called_as_a_module_is(tmp_path: Path) -> None:
-    source = write(
-        tmp_path,
-        """
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.rgb = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-                self.depth = nn.Conv2d(1, 4, 3)
-
-            def forward(self, rgb, depth):
-                return self.rgb(rgb) + self.depth(depth)
-
-        example_inputs = {"rgb": (1, 3, 8, 8), "depth": (1, 1, 8, 8)}
-        """,
-    )
-    report = profile(ProfileRequest(f"{source}:Net", measure=False, depth=1))
-    assert names(report)[:4] == ["input.rgb", "input.depth", "rgb", "depth"]
-    shapes = {row.name: value(row, "activation_bytes") for row in report.rows}
-    assert shapes["rgb"] == 2 * 4 * (4 * 6 * 6)

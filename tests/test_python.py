@@ -2,10 +2,6 @@
 
 import subprocess
 import sys
-from typing import Any
-
-import pytest
-from torch import nn
 
 import convcost
 from convcost.measure.settings import Settings
@@ -33,20 +29,3 @@ def test_callables_are_compared_with_the_first() -> None:
     assert called == set(done.latencies) == {"first", "second"}
     assert set(done.comparisons) == {"second"}
     assert done.comparisons["second"].ratio.median > 0
-
-
-def test_compare_takes_a_source_and_one_text_or_several() -> None:
-    model: Any = nn.Conv2d(3, 8, 3)
-    with pytest.raises(convcost.ConvcostError, match="a SOURCE as text, not a Conv2d"):
-        convcost.compare(model)
-    one, several = (
-        convcost.compare(variants=variants, measure=False)
-        for variants in ("separable", ["separable"])
-    )
-    assert one == several
-
-
-def test_a_traceback_has_the_hint() -> None:
-    error = convcost.ConvcostError("what", "do that")
-    assert error.__notes__ == ["hint: do that"]
-    assert not hasattr(convcost.ConvcostError("what"), "__notes__")

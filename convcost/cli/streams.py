@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.cli.interrupts import answer, raise_again
-from convcost.errors import ConvcostError, did_you_mean, printable
+from convcost.errors import ConvcostError, printable
 from convcost.render import (
     CHECK_FORMATS,
     FORMATS,
@@ -48,22 +48,11 @@ def parse_copies(texts: Sequence[str], kind: str = "") -> list[Copy]:
 def _parse_copy(text: str, kind: str) -> Copy:
     head, colon, rest = text.partition(":")
     is_named = colon and head in (*FORMATS, *CHECK_FORMATS, *SUGGEST_FORMATS)
-    if colon and not is_named and _is_word(head):
-        known = formats_of(kind)
-        raise ConvcostError(
-            f"--output {text}: no format {head!r}",
-            f"{did_you_mean(head, known)}formats: {', '.join(known)}; a file is ./{text}",
-        )
     name, file = (head, rest) if is_named else (format_of(text), text)
     if name not in formats_of(kind):
         owner = "suggest" if name in SUGGEST_FORMATS else "check"
         raise ConvcostError(f"--output {text}: {name} is a format of convcost {owner} only")
     return Copy(name, writable(file, text))
-
-
-def _is_word(head: str) -> bool:
-    """Whether it looks like a format: a letter alone is a drive."""
-    return len(head) > 1 and head.isalnum()
 
 
 def writable(file: str, text: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -35,7 +35,7 @@ _TOKENS = (nn.Embedding, nn.EmbeddingBag)
 
 
 def given_inputs(value: object, module: nn.Module, source: str) -> ModelInputs:
-    """A tensor, a shape, a tuple or list of either, or a dict of keyword arguments or shapes.
+    """A tensor, a shape, a tuple or list of either, or a dict of keyword arguments.
 
     Raises:
         ConvcostError: it is none of these.
@@ -43,25 +43,17 @@ def given_inputs(value: object, module: nn.Module, source: str) -> ModelInputs:
     if isinstance(value, torch.Tensor):
         return ModelInputs((value,), {})
     if isinstance(value, dict):
-        named = {str(key): item for key, item in value.items()}
-        if not _are_shapes(named.values()):
-            return ModelInputs((), named)
-        made = shaped_inputs([tuple(item) for item in named.values()], module, source)
-        return made._replace(args=(), kwargs=dict(zip(named, made.args, strict=True)))
+        return ModelInputs((), {str(key): item for key, item in value.items()})
     if isinstance(value, (tuple, list)):
         if value and _is_shape(value):
             return shaped_inputs([tuple(value)], module, source)
-        if _are_shapes(value):
+        if value and all(_is_shape(item) and item for item in value):
             return shaped_inputs([tuple(item) for item in value], module, source)
         return ModelInputs(tuple(value), {})
     raise ConvcostError(
         f"{source}: the example input is of type {type(value).__name__}",
         "give a tensor, a tuple or list of arguments, a dict of keyword arguments, or a shape",
     )
-
-
-def _are_shapes(values: Collection[object]) -> bool:
-    return bool(values) and all(_is_shape(value) and value for value in values)
 
 
 def _is_shape(value: object) -> bool:

@@ -7,7 +7,7 @@ import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
@@ -23,16 +23,8 @@ _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
-class Program(NamedTuple):
-    """A program's module, its example inputs, and whether it takes inputs of other sizes too."""
-
-    module: nn.Module
-    example: Example | None
-    is_free: bool
-
-
-def load_exported(source: str) -> Program:
-    """A saved program.
+def load_exported(source: str) -> tuple[nn.Module, Example | None]:
+    """The program's module, and the example inputs that it was exported with.
 
     ``torch.export.load`` isn't used: it falls back to an older format that isn't checked.
 
@@ -45,7 +37,7 @@ def load_exported(source: str) -> Program:
         check_archive(source)
         with weights_only():
             program = _the_program(load_pt2(source).exported_programs, source)
-        return Program(_module(program), program.example_inputs, bool(program.range_constraints))
+        return _module(program), program.example_inputs
     except ConvcostError:
         raise
     except pickle.UnpicklingError as error:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from torch import nn
 
@@ -16,7 +16,6 @@ from convcost.sources.build_model import Factory, build_model, missing_arguments
 from convcost.sources.example_inputs import (
     ModelInputs,
     Shape,
-    format_shape,
     given_inputs,
     guessed_inputs,
     shaped_inputs,
@@ -29,11 +28,7 @@ from convcost.sources.python_file import (
     importable,
     run_file,
 )
-from convcost.sources.traced import tensors_in
 from convcost.sources.user_code import user_code
-
-if TYPE_CHECKING:
-    from convcost.sources.exported import Example
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _VALID = "give model.py, model.py:attr, package.module:attr, or a .pt2 file of torch.export.save"
@@ -184,17 +179,11 @@ def _load_program(
         raise ConvcostError(f"{source}: --set has no meaning for an exported program")
     from convcost.sources.exported import load_exported  # noqa: PLC0415  torch.export takes seconds
 
-    module, example, is_free = load_exported(source)
+    module, example = load_exported(source)
     if inputs:
         called_with = shaped_inputs(inputs, module, source)
     elif example is not None:
-        called_with = ModelInputs(*example, _own_example(example) if is_free else ())
+        called_with = ModelInputs(*example)
     else:
         raise ConvcostError(f"{source}: holds no example inputs", "use --input")
     return LoadedModel(Path(source).stem, module, *called_with)
-
-
-def _own_example(example: Example) -> tuple[str, ...]:
-    """What a program is counted for where its sizes are free and nobody said which."""
-    shapes = ", ".join(format_shape(tuple(tensor.shape)) for tensor in tensors_in(example))
-    return (f"no input given: {shapes}, the program's own example, is taken; use --input",)
