@@ -382,6 +382,14 @@ def test_example_inputs(example: str) -> None:
     assert not loaded.notices
 
 
+def test_a_dict_of_shapes_is_keyword_arguments() -> None:
+    loaded = load(NET + "example_inputs = {'input': (2, 3, 8, 8)}\n", inputs=())
+    assert loaded.args == ()
+    assert loaded.kwargs["input"].shape == (2, 3, 8, 8)
+    given = {"input": torch.zeros(1), "size": (8, 8)}
+    assert from_module(nn.ReLU(), given).kwargs == given
+
+
 def test_inputs_of_the_command_line_win() -> None:
     loaded = load(NET + "example_inputs = 1 / 2\n", inputs=[(1, 3, 9, 9), (2, 5)])
     assert [tuple(tensor.shape) for tensor in loaded.args] == [(1, 3, 9, 9), (2, 5)]
