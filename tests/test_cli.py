@@ -328,7 +328,12 @@ def test_output_takes_the_format_from_the_suffix_or_the_prefix(tmp_path: Path) -
     [
         ("report.pdf", "suffix '.pdf' doesn't tell a format"),
         ("report", "name it: FORMAT:report"),
-        ("xml:report", "doesn't tell a format"),
+        ("xml:report", "there is no format 'xml'"),
+        (
+            "markdow:costs.md",
+            "there is no format 'markdow'\n  hint: did you mean markdown? formats: ",
+        ),
+        ("report.html.gz", "use one of .txt, .json, .csv, .md, .html, .svg, .png, or name it"),
         ("nowhere/report.json", "there is no folder nowhere"),
         ("file/report.json", "there is no folder file"),
         ("csv:folder", "folder: can't be written there"),

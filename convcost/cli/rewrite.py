@@ -64,7 +64,8 @@ def command(  # noqa: PLR0913  one parameter for each option
     from convcost.workflows.rewrite import RewriteRequest, rewrite
 
     programs = [writable(file, file) for file in output or () if file.endswith(_PROGRAM)]
-    copies = parse_copies([file for file in output or () if not file.endswith(_PROGRAM)])
+    reports = [file for file in output or () if not file.endswith(_PROGRAM)]
+    copies = parse_copies(reports, others=(_PROGRAM,))
     request = RewriteRequest(
         source=source,
         variant=parse_model_variant(variant),
