@@ -18,6 +18,7 @@ OF_DIFFS = {
     "--input": "example_inputs in the file",
     "give it more --time-limit": "save reports with convcost profile, and diff these",
 }
+OF_CODE = {"--input": "input="}
 _ARGUMENTS = re.compile(r"give --set \S+=…(?: --set \S+=…)*")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, did_you_mean
 from convcost.report import METRICS, Row, Value
 
 
@@ -24,10 +24,17 @@ def choose(rows: Sequence[Row], glob: str | None, sort: str | None, top: int | N
     if sort is not None:
         key = sort
         if not any(key in row.values for row in rows):
-            known = ", ".join(metric for metric in METRICS if metric in rows[0].values)
-            raise ConvcostError(f"can't sort by {key!r}", f"sort by one of: {known}")
+            raise _cant_sort(key, rows[0])
         chosen.sort(key=lambda row: _sort_key(row.values.get(key)), reverse=True)
     return chosen[:top]
+
+
+def _cant_sort(key: str, row: Row) -> ConvcostError:
+    if key in METRICS and "latency" in key:
+        return ConvcostError(f"can't sort by {key}: it isn't measured", "leave out --no-measure")
+    known = [metric for metric in METRICS if metric in row.values]
+    hint = f"{did_you_mean(key, known)}sort by one of: {', '.join(known)}"
+    return ConvcostError(f"can't sort by {key!r}", hint)
 
 
 def _sort_key(value: Value | None) -> tuple[float, ...]:
