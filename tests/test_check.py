@@ -527,6 +527,23 @@ def test_init_writes_what_check_keeps(tmp_path: Path) -> None:
     assert {limit["outcome"] for limit in report["limits"]} == {"kept", "skipped"}
 
 
+def test_init_says_what_it_assumed_and_what_it_left_out(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8))\n"
+        "def make(width):\n    return model\n"
+    )
+    ran = convcost("init", "net.py", folder=tmp_path)
+    assert ran.code == 0, ran
+    assert ran.err.splitlines() == [
+        "note: net: no input given: 1×3×224×224 is assumed; change input: in the configuration",
+        "note: net: no limit of receptive field: it is global",
+        "wrote convcost.yaml; convcost check holds the limits",
+    ]
+    told = refused("init", "net.py:make", "--config", "other.yaml", folder=tmp_path)
+    assert "hint: name a function without arguments that builds it" in told
+
+
 def test_init_never_overwrites_unasked(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(SPEC)
     (tmp_path / "convcost.yaml").write_text("mine")

@@ -702,6 +702,19 @@ def test_an_exported_program_with_shapes(program: Path) -> None:
     assert not loaded.kwargs
 
 
+def test_a_program_with_a_free_batch_says_which_it_takes(tmp_path: Path) -> None:
+    net, sample = nn.Conv2d(3, 4, 3), (torch.zeros(2, 3, 8, 8),)
+    free = torch.export.export(net, sample, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    source = str(tmp_path / "free.pt2")
+    torch.export.save(free, source)
+    loaded = load_model(source, {}, ())
+    assert loaded.notices == (
+        "the program takes inputs of several sizes: 2×3×8×8 of its export is assumed; use --input",
+    )
+    given = load_model(source, {}, [(1, 3, 8, 8)])
+    assert (given.args[0].shape, given.notices) == ((1, 3, 8, 8), ())
+
+
 def test_settings_mean_nothing_to_an_exported_program(program: Path) -> None:
     assert "--set" in refused(str(program), width=3).message
 

@@ -14,6 +14,8 @@ OF_CHECKS = {
     "--batch or input": "input",
     "--no-measure": "--exact",
 }
+OF_CONFIGS = {"--input": "example_inputs in the file"}
+OF_WRITTEN = {"use --input": "change input: in the configuration"}
 OF_DIFFS = {
     "--input": "example_inputs in the file",
     "give it more --time-limit": "save reports with convcost profile, and diff these",
