@@ -111,6 +111,12 @@ def test_a_glob_that_matches_nothing_is_no_pass(tmp_path: Path) -> None:
     told = refused("check", folder=folder)
     assert "convcost.yaml:5: no layer matches 'head.*'" in told
     assert "stem.a, stem.b" in told
+    relative = '{"head.*": {parameters: {max_increase: 1%}}}'
+    told = refused("check", folder=written(tmp_path, "", layers=relative))
+    assert "error: convcost.yaml:5: no layer matches 'head.*'" in told
+    told = refused("check", folder=written(tmp_path, "", layers="{stem: {parameters: {max: 1}}}"))
+    assert "no layer matches 'stem': it is a module, and limits are of layers" in told
+    assert "hint: stem.* is each of its layers, by itself" in told
 
 
 def test_figures_that_look_alike_get_more_digits(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from convcost.cli.options import (
     Only,
     Seed,
     Set,
-    parse_argument,
+    parse_arguments,
     parse_model_variant,
     parse_shape,
 )
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     request = RewriteRequest(
         source=source,
         variant=parse_model_variant(variant),
-        arguments=dict(map(parse_argument, set or ())),
+        arguments=parse_arguments(set or ()),
         inputs=tuple(map(parse_shape, input or ())),
         choice=Choice(tuple(only or ()), tuple(keep or ()), init),
         export=bool(programs),

@@ -153,6 +153,8 @@ def profile_loaded(
     """
     if request.measure:
         need_plain_calls(request.settings, "profile")
+    if request.expand and request.depth is not None:
+        raise ConvcostError("--expand shows ops, --depth folds modules", "give one of them")
     notify("tracing", None)
     with uncollected():
         loaded, graph, notices = traced(loaded, request.source, reload)
