@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from cli import COMMAND, assert_no_fault, assert_refusal, convcost, environment
+from torch import nn
 
+import convcost as convcost_package
 from convcost.errors import ConvcostError
 from convcost.report import Report, Row, Value, number
 from convcost.workflows.profile import ProfileRequest, profile
@@ -654,6 +656,35 @@ def test_too_few_inputs_are_told_as_the_users(tmp_path: Path) -> None:
     said = refused(tmp_path, text, "--input", "1x3x8x8")
     assert "mask" in said
     assert "--input" in said
+
+
+RECURRENT = {
+    "GRU": ("fvcore counts 0 for gru", None),
+    "LSTM": ("fvcore counts 0 for lstm", "FlopCounterMode counts 0 for mkldnn_rnn_layer"),
+    "RNN": ("fvcore counts 0 for rnn_tanh", None),
+}
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_verify_says_why_recurrent_layers_are_not_counted(kind: str) -> None:
+    counted = convcost_package.profile(
+        getattr(nn, kind)(6, 4), input=(5, 2, 6), verify=True, measure=False
+    )
+    *rows, total = counted.verification
+    values = {key: value for row in rows for key, value in row.values.items()}
+    tools = ("fvcore_multiplications", "flop_counter_multiplications")
+    assert tuple(values[tool].reason for tool in tools) == RECURRENT[kind]
+    assert number(total.values["fvcore_multiplications"]) == 0
+    assert not counted.findings
+
+
+def test_verify_says_why_the_products_of_spectral_norm_are_not_counted() -> None:
+    model = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 8, 3))
+    found = convcost_package.profile(model, input=(1, 3, 8, 8), verify=True, measure=False)
+    values = found.verification[1].values
+    assert values["fvcore_multiplications"].reason == "fvcore counts 0 for mv, vdot"
+    assert values["flop_counter_multiplications"].reason == "FlopCounterMode counts 0 for mv, vdot"
+    assert not found.findings
 
 
 ENDLESS = """
