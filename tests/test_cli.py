@@ -516,3 +516,8 @@ def test_options_that_make_no_sense_together_are_refused(
 ) -> None:
     (tmp_path / "net.py").write_text("from torch import nn\nmodel = nn.Conv2d(3, 8, 3)\n")
     assert told in refused(*arguments.split(), folder=tmp_path)
+
+
+def test_a_value_that_is_not_one_of_several_is_told_in_one_sentence(tmp_path: Path) -> None:
+    told = refused("profile", "net.py", "--device", "gpu", folder=tmp_path)
+    assert "Invalid value for '--device': 'gpu' is not one of 'cpu', 'cuda', 'mps'" in told
