@@ -73,6 +73,11 @@ def compare(  # noqa: PLR0913  the command's own options
     Raises:
         ConvcostError: the spec or a variant has mistakes, or it can't run as asked.
     """
+    if source is not None and not isinstance(source, str):
+        raise ConvcostError(
+            f"compare takes a SOURCE as text, not a {type(source).__name__}",
+            "name it, as in 'model.py:attr'; profile and rewrite take a module",
+        )
     from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
     from convcost.variants import MODEL_VARIANTS  # noqa: PLC0415
     from convcost.variants.mixed import parse_mixed  # noqa: PLC0415
@@ -80,23 +85,35 @@ def compare(  # noqa: PLR0913  the command's own options
     from convcost.workflows.compare import compare as run  # noqa: PLC0415
 
     try:
-        parsed = tuple(parse_mixed(variant, MODEL_VARIANTS) for variant in variants)
+        parsed = tuple(parse_mixed(variant, MODEL_VARIANTS) for variant in _texts(variants))
     except ValueError as error:
         raise ConvcostError(str(error)) from None
     request = CompareRequest(
         source=source,
         variants=parsed,
-        only=tuple(only),
-        keep=tuple(keep),
+        only=_texts(only),
+        keep=_texts(keep),
         batch=batch,
         per_layer=per_layer,
         measure=measure,
         settings=settings or Defaults(),
         arguments=arguments or {},
-        inputs=tuple(map(tuple, inputs)),
+        inputs=_shapes(inputs),
         axes=axes or {},
     )
     return run(request)
+
+
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    """One text is a sequence of one, not of its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _shapes(given: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    if any(isinstance(size, int) for size in given):
+        sizes = ", ".join(map(str, given))
+        raise ConvcostError(f"inputs is {sizes}, one shape", f"give a list of shapes: [({sizes})]")
+    return tuple(map(tuple, given))
 
 
 def profile(  # noqa: PLR0913  the command's own options
@@ -113,8 +130,8 @@ def profile(  # noqa: PLR0913  the command's own options
     """A model's layers, as ``convcost profile`` shows them.
 
     ``model`` is a module, or SOURCE as text with ``arguments`` for a factory; ``input`` a shape, a
-    list of shapes, a tensor, or a tuple or dict of tensors for ``forward``. The module is as
-    before afterwards.
+    list or dict of shapes, a tensor, or a tuple or dict of tensors for ``forward``. The module is
+    as before afterwards.
 
     Raises:
         ConvcostError: the model can't be loaded or run so.
@@ -173,7 +190,7 @@ def rewrite(  # noqa: PLR0913  the command's own options
     from convcost.variants.rewrite import Choice  # noqa: PLC0415
     from convcost.workflows.rewrite import rewrite_given  # noqa: PLC0415
 
-    return rewrite_given(model, variant, Choice(tuple(only), tuple(keep), init), input)
+    return rewrite_given(model, variant, Choice(_texts(only), _texts(keep), init), input)
 
 
 def render(report: Report, format: str = "table") -> str:  # noqa: A002  the option's name

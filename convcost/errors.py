@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class ConvcostError(Exception):
     """What stopped the work, where, and what to do about it.
 
-    ``message`` says what was found and where; ``hint``, where there is one, what to do.
+    ``message`` says what was found and where; ``hint``, where there is one, what to do: a note of
+    the exception, so that tracebacks show it too.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")
 
 
 class MissingError(ConvcostError):
@@ -21,6 +26,14 @@ class MissingError(ConvcostError):
 
 class ShapeError(ValueError):
     """An op can't take the shapes that it was given; the text says what it wanted."""
+
+
+def did_you_mean(wanted: str, there: Iterable[str]) -> str:
+    """``did you mean parameters? `` for the one of ``there`` that is closest, '' where none is."""
+    from difflib import get_close_matches  # noqa: PLC0415  costs time, and only mistakes need it
+
+    close = get_close_matches(wanted, list(there), n=1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 _SHOWN = 60

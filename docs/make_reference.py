@@ -28,7 +28,8 @@ SPEC = """\
 
 A spec is a YAML file of at most 1 MB. Booleans and numbers are those of YAML 1.2 (`off` is a word,
 `1e6` a number); unknown and duplicate keys are refused; all mistakes of a file are told at once,
-each with its line. `convcost schema spec` prints its JSON Schema.
+each with its line, but for shapes: what a layer makes of one that doesn't fit is told when that one
+fits. `convcost schema spec` prints its JSON Schema.
 
 | key | is |
 | --- | --- |

@@ -294,6 +294,31 @@ def test_the_effective_field_of_an_unbatched_image_in_channels_last(tmp_path: Pa
     assert json.loads(ran.out)["environment"]["memory_format"] == "channels_last"
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("example_inputs = {'input': (1, 3, 8, 8)}", "no input is given by position"),
+        ("example_inputs = (3, 8)\nnet = nn.Linear(8, 2)", "the first input is no image"),
+        ("nn.init.zeros_(net[0].weight)", "the gradient is 0 everywhere"),
+        (
+            (
+                "class Net(nn.Conv2d):\n    def forward(self, x):\n"
+                "        return super().forward(x)[..., 1:].flatten(1)\nnet = Net(3, 4, 3)"
+            ),
+            "the last feature map isn't what a module of the model gives",
+        ),
+    ],
+)
+def test_an_effective_field_that_cannot_be_shown_says_why(
+    text: str, reason: str, tmp_path: Path
+) -> None:
+    net = "from torch import nn\nnet = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())\n"
+    (tmp_path / "net.py").write_text(f"{net}example_inputs = (1, 3, 8, 8)\n{text}\n")
+    ran = convcost("profile", "net.py", "--effective-field", "--no-measure", folder=tmp_path)
+    assert ran.code == 0, ran.err
+    assert f"note: the effective receptive field can't be shown: {reason}" in ran.err
+
+
 def test_a_model_that_cannot_be_copied_is_told(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         "import threading\nfrom torch import nn\n\n"

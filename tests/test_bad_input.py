@@ -404,7 +404,10 @@ def test_names_stay_in_their_cell_of_markdown(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--variant separabel", "unknown variant 'separabel'; known: standard, atrous, separable"),
+        (
+            "--variant separabel",
+            "unknown variant 'separabel'; did you mean separable? known: standard, atrous",
+        ),
         ("--variant :", "unknown variant ''"),
         ("--variant atrous:speed=2", "atrous has no option 'speed'; its options: rate"),
         ("--variant separable:rate=2", "separable has no option 'rate'"),

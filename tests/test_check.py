@@ -111,6 +111,12 @@ def test_a_glob_that_matches_nothing_is_no_pass(tmp_path: Path) -> None:
     told = refused("check", folder=folder)
     assert "convcost.yaml:5: no layer matches 'head.*'" in told
     assert "stem.a, stem.b" in told
+    relative = '{"head.*": {parameters: {max_increase: 1%}}}'
+    told = refused("check", folder=written(tmp_path, "", layers=relative))
+    assert "error: convcost.yaml:5: no layer matches 'head.*'" in told
+    told = refused("check", folder=written(tmp_path, "", layers="{stem: {parameters: {max: 1}}}"))
+    assert "no layer matches 'stem': it is a module, and limits are of layers" in told
+    assert "hint: stem.* is each of its layers, by itself" in told
 
 
 def test_figures_that_look_alike_get_more_digits(tmp_path: Path) -> None:
@@ -525,6 +531,23 @@ def test_init_writes_what_check_keeps(tmp_path: Path) -> None:
     assert "input: [1, 3, 224, 224]" in text
     report = checked(tmp_path)
     assert {limit["outcome"] for limit in report["limits"]} == {"kept", "skipped"}
+
+
+def test_init_says_what_it_assumed_and_what_it_left_out(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8))\n"
+        "def make(width):\n    return model\n"
+    )
+    ran = convcost("init", "net.py", folder=tmp_path)
+    assert ran.code == 0, ran
+    assert ran.err.splitlines() == [
+        "note: net: no input given: 1×3×224×224 is assumed; change input: in the configuration",
+        "note: net: no limit of receptive field: it is global",
+        "wrote convcost.yaml; convcost check holds the limits",
+    ]
+    told = refused("init", "net.py:make", "--config", "other.yaml", folder=tmp_path)
+    assert "hint: name a function without arguments that builds it" in told
 
 
 def test_init_never_overwrites_unasked(tmp_path: Path) -> None:

@@ -471,6 +471,26 @@ def test_a_summary_is_appended_below_its_limit(tmp_path: Path) -> None:
     assert "the summary can't be written: Is a directory" in ran.err
 
 
+def test_what_stops_a_check_is_shown_where_github_shows_results(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("{version: 1, input: [3, 4, 4], layers: [{relu: {}}]}")
+    limits = "{parameters: {max_increase: 1%}}"
+    (tmp_path / "convcost.yaml").write_text(
+        f"{{version: 1, checks: [{{name: a, source: net.yaml, limits: {limits}}}]}}"
+    )
+    summary = tmp_path / "summary"
+    env = {"GITHUB_STEP_SUMMARY": str(summary)}
+    ran = convcost("check", "--format", "github", folder=tmp_path, env=env)
+    assert ran.code == 2
+    told = "convcost-baseline.json: there is no baseline yet"
+    assert ran.err.startswith("error: ")
+    assert told in ran.err
+    assert re.fullmatch(rf"::error title=convcost::.*{told}%0Amake it: .*\n", ran.out)
+    assert told in summary.read_text()
+    assert "hint: make it: convcost check --update" in summary.read_text()
+    ran = convcost("check", folder=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+
+
 def test_a_long_summary_is_cut_at_a_line() -> None:
     text = "é" * 20 + "\n" + "line\n" * LIMIT
     cut = fitting(text, 1000)

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import COMMAND, assert_no_fault, convcost, environment, fine, is_printable, widest
+from cli import (
+    COMMAND,
+    assert_no_fault,
+    convcost,
+    environment,
+    fine,
+    is_printable,
+    refused,
+    widest,
+)
 
 from convcost import __version__
 
@@ -328,7 +337,12 @@ def test_output_takes_the_format_from_the_suffix_or_the_prefix(tmp_path: Path) -
     [
         ("report.pdf", "suffix '.pdf' doesn't tell a format"),
         ("report", "name it: FORMAT:report"),
-        ("xml:report", "doesn't tell a format"),
+        ("xml:report", "there is no format 'xml'"),
+        (
+            "markdow:costs.md",
+            "there is no format 'markdow'\n  hint: did you mean markdown? formats: ",
+        ),
+        ("report.html.gz", "use one of .txt, .json, .csv, .md, .html, .svg, .png, or name it"),
         ("nowhere/report.json", "there is no folder nowhere"),
         ("file/report.json", "there is no folder file"),
         ("csv:folder", "folder: can't be written there"),
@@ -487,3 +501,23 @@ def test_a_stream_that_is_closed_from_the_start_is_no_traceback(stream: str) -> 
     )
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("profile net.py --set width=8 --set width=16", "--set width=16: width is given twice"),
+        ("profile net.py --expand --depth 1", "--expand shows ops, --depth folds modules"),
+        ("check --against HEAD --update", "--update approves today's costs, --against compares"),
+    ],
+)
+def test_options_that_make_no_sense_together_are_refused(
+    arguments: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text("from torch import nn\nmodel = nn.Conv2d(3, 8, 3)\n")
+    assert told in refused(*arguments.split(), folder=tmp_path)
+
+
+def test_a_value_that_is_not_one_of_several_is_told_in_one_sentence(tmp_path: Path) -> None:
+    told = refused("profile", "net.py", "--device", "gpu", folder=tmp_path)
+    assert "Invalid value for '--device': 'gpu' is not one of 'cpu', 'cuda', 'mps'" in told

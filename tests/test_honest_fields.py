@@ -163,7 +163,7 @@ def shuffled_units(*convs: nn.Module) -> nn.Module:
         for layer in layers:
             kept, changed = y.chunk(2, 1)
             y = torch.cat([kept, layer(changed)], 1)
-            y = y.unflatten(1, (2, 6)).transpose(1, 2).flatten(1, 2)
+            y = y.reshape(-1, 2, 6, *y.shape[2:]).transpose(1, 2).flatten(1, 2)
         return y.chunk(2, 1)[0]  # type: ignore[no-any-return]
 
     return Does(forward, *convs)
@@ -218,6 +218,8 @@ def test_a_pointwise_convolution_over_tokens_leaves_them_where_they_are() -> Non
 
 class Buffered(nn.Module):
     """Writes what a convolution gives into a part of a buffer, and reads all of it."""
+
+    kept: Tensor
 
     def __init__(self, write: Callable[[Tensor, Tensor], Any]) -> None:
         super().__init__()

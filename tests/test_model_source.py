@@ -382,6 +382,14 @@ def test_example_inputs(example: str) -> None:
     assert not loaded.notices
 
 
+def test_a_dict_of_shapes_is_keyword_arguments() -> None:
+    loaded = load(NET + "example_inputs = {'input': (2, 3, 8, 8)}\n", inputs=())
+    assert loaded.args == ()
+    assert loaded.kwargs["input"].shape == (2, 3, 8, 8)
+    given = {"input": torch.zeros(1), "size": (8, 8)}
+    assert from_module(nn.ReLU(), given).kwargs == given
+
+
 def test_inputs_of_the_command_line_win() -> None:
     loaded = load(NET + "example_inputs = 1 / 2\n", inputs=[(1, 3, 9, 9), (2, 5)])
     assert [tuple(tensor.shape) for tensor in loaded.args] == [(1, 3, 9, 9), (2, 5)]
@@ -692,6 +700,19 @@ def test_an_exported_program_with_shapes(program: Path) -> None:
     loaded = load_model(str(program), {}, [(3, 3, 8, 8), (3, 4, 6, 6)])
     assert [tensor.is_meta for tensor in loaded.args] == [True, True]
     assert not loaded.kwargs
+
+
+def test_a_program_with_a_free_batch_says_which_it_takes(tmp_path: Path) -> None:
+    net, sample = nn.Conv2d(3, 4, 3), (torch.zeros(2, 3, 8, 8),)
+    free = torch.export.export(net, sample, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    source = str(tmp_path / "free.pt2")
+    torch.export.save(free, source)
+    loaded = load_model(source, {}, ())
+    assert loaded.notices == (
+        "the program takes inputs of several sizes: 2×3×8×8 of its export is assumed; use --input",
+    )
+    given = load_model(source, {}, [(1, 3, 8, 8)])
+    assert (given.args[0].shape, given.notices) == ((1, 3, 8, 8), ())
 
 
 def test_settings_mean_nothing_to_an_exported_program(program: Path) -> None:

@@ -80,7 +80,29 @@ def test_the_fixture_passes_and_fails_tests(tmp_path: Path) -> None:
     )
     assert "expected <= or >= and a quantity" in ran.stdout
     assert "no metric 'flops'" in ran.stdout
+    assert "hint: limits are of parameters, " in ran.stdout
     assert "no limit is given" in ran.stdout
+
+
+def test_a_mistake_shows_the_users_line_and_no_frame_of_ours(tmp_path: Path) -> None:
+    ran = run_pytest(
+        tmp_path,
+        "import torch\n"
+        "model = torch.nn.Conv2d(3, 8, 3)\n"
+        "def test_text(convcost):\n"
+        "    convcost.check(model, input=(1, 3, 8, 8), parameters=3.5e6)\n"
+        "def test_metric(convcost):\n"
+        "    convcost.check(model, input=(1, 3, 8, 8), params='<= 3.5 M')\n"
+        "def test_input(convcost):\n"
+        "    convcost.check(model, input=(1, 4, 8, 8), parameters='<= 3.5 M')\n",
+    )
+    assert "3 failed" in ran.stdout
+    assert 'hint: for example parameters="<= 3.5 M"' in ran.stdout
+    assert "hint: did you mean parameters? limits are of parameters, " in ran.stdout
+    assert "hint: raised in forward; is the input right? give it with input=" in ran.stdout
+    assert "inline_limits.py" not in ran.stdout
+    assert "nn/modules" not in ran.stdout
+    assert ran.stdout.count("convcost.check(") == 3
 
 
 def test_the_fixture_refuses_an_input_for_a_layer_spec(tmp_path: Path) -> None:

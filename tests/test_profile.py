@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from cli import COMMAND, assert_no_fault, assert_refusal, convcost, environment
+from torch import nn
 
+import convcost as convcost_package
 from convcost import render
 from convcost.errors import ConvcostError
 from convcost.measure import rounds
@@ -63,6 +65,21 @@ class Net(nn.Module):
         for _ in range(3):
             x = self.relu(self.conv(x)) + self.inner["a"](x)
         return x[..., ::2, ::2].flatten(1) @ x.new_ones(3 * 4 * 4, 2)
+"""
+FUSION = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rgb = nn.Sequential(nn.Conv2d(3, 4, 3))
+        self.depth = nn.Conv2d(1, 4, 3)
+
+    def forward(self, rgb, depth):
+        return self.rgb(rgb) + self.depth(depth)
+
+example_inputs = {"rgb": (1, 3, 8, 8), "depth": (1, 1, 8, 8)}
 """
 ATTENTION = """
 class Net(nn.Module):
@@ -283,6 +300,12 @@ def test_a_sort_key_that_is_no_metric_is_refused_with_those_that_are(net: str) -
     with pytest.raises(ConvcostError, match="can't sort by 'size'") as caught:
         counted(net, sort="size")
     assert "multiplications" in caught.value.hint
+    with pytest.raises(ConvcostError, match="can't sort by 'multiplication'") as caught:
+        counted(net, sort="multiplication")
+    assert caught.value.hint.startswith("did you mean multiplications? sort by one of: ")
+    with pytest.raises(ConvcostError, match="can't sort by latency: it isn't measured") as caught:
+        counted(net, sort="latency")
+    assert caught.value.hint == "leave out --no-measure"
 
 
 def test_parameters_that_nothing_reads_have_a_row(tmp_path: Path) -> None:
@@ -654,6 +677,20 @@ def test_a_setting_that_is_none_is_refused(setting: str, tmp_path: Path) -> None
     assert refused(tmp_path, NET, "--set", setting, "--input", "1x3x8x8")
 
 
+def test_an_input_by_keyword_is_told_apart_from_a_module_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(FUSION, encoding="utf-8")
+    layers = json.loads(ran_well("net.py", "--no-measure", "-f", "json", folder=tmp_path))
+    names = [row["name"] for row in layers["rows"]]
+    assert names == ["input.rgb", "input.depth", "rgb.0", "depth", "add"]
+    folded = json.loads(
+        ran_well("net.py", "--no-measure", "--depth", "1", "-f", "json", folder=tmp_path)
+    )
+    assert [row["name"] for row in folded["rows"]] == [
+        *("input.rgb", "input.depth", "rgb", "depth", "add")
+    ]
+    assert layers["rows"][2]["values"] == folded["rows"][2]["values"]
+
+
 def test_too_few_inputs_are_told_as_the_users(tmp_path: Path) -> None:
     text = """
     class Net(nn.Module):
@@ -667,6 +704,35 @@ def test_too_few_inputs_are_told_as_the_users(tmp_path: Path) -> None:
     said = refused(tmp_path, text, "--input", "1x3x8x8")
     assert "mask" in said
     assert "--input" in said
+
+
+RECURRENT = {
+    "GRU": ("fvcore counts 0 for gru", None),
+    "LSTM": ("fvcore counts 0 for lstm", "FlopCounterMode counts 0 for mkldnn_rnn_layer"),
+    "RNN": ("fvcore counts 0 for rnn_tanh", None),
+}
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_verify_says_why_recurrent_layers_are_not_counted(kind: str) -> None:
+    counted = convcost_package.profile(
+        getattr(nn, kind)(6, 4), input=(5, 2, 6), verify=True, measure=False
+    )
+    *rows, total = counted.verification
+    values = {key: value for row in rows for key, value in row.values.items()}
+    tools = ("fvcore_multiplications", "flop_counter_multiplications")
+    assert tuple(values[tool].reason for tool in tools) == RECURRENT[kind]
+    assert number(total.values["fvcore_multiplications"]) == 0
+    assert not counted.findings
+
+
+def test_verify_says_why_the_products_of_spectral_norm_are_not_counted() -> None:
+    model = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 8, 3))
+    found = convcost_package.profile(model, input=(1, 3, 8, 8), verify=True, measure=False)
+    values = found.verification[1].values
+    assert values["fvcore_multiplications"].reason == "fvcore counts 0 for mv, vdot"
+    assert values["flop_counter_multiplications"].reason == "FlopCounterMode counts 0 for mv, vdot"
+    assert not found.findings
 
 
 ENDLESS = """

@@ -411,6 +411,10 @@ REFUSALS = {
         ("rewrite", "model.py", "--variant", "atrous", "--init", "svd"),
         "--init svd is for separable variants",
     ),
+    "a suffix that tells nothing": (
+        ("rewrite", "model.py", "--variant", "separable", "-o", "sep.py"),
+        "use one of .pt2, .txt, .json, .csv, .md, .html, .svg, .png, or name it: FORMAT:sep.py",
+    ),
     "a folder that isn't there": (
         ("rewrite", "model.py", "--variant", "separable", "-o", "nowhere/model.pt2"),
         "there is no folder nowhere",

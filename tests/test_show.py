@@ -177,6 +177,19 @@ def test_a_model_is_shown_too() -> None:
     assert ran.err == "note: no input given: 1×3×224×224 is assumed; use --input\n"
 
 
+def test_a_layer_is_named_as_profile_and_compare_name_it(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nnet = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))\n"
+    )
+    options = ("--input", "1x3x8x8", "--variant", "standard")
+    pictures = [
+        fine("show", "net.py", *options, "--layer", name, folder=tmp_path)
+        for name in ("1", "1.conv")
+    ]
+    assert "1.conv: kernel 3×3" in pictures[0]
+    assert pictures[0] == pictures[1]
+
+
 def test_json_is_the_report_with_its_layers() -> None:
     found = json.loads(fine("show", "--format", "json"))
     assert found["kind"] == "compare"

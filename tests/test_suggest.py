@@ -617,6 +617,25 @@ def test_an_upper_bound_of_a_field_proves_nothing(monkeypatch: pytest.MonkeyPatc
     assert network_field(spec("aspp"))[:2] == (0.0, 0.0)
 
 
+def test_a_bound_on_a_field_that_is_not_known_is_judged_by_nothing(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 4, 3)\n"
+        "        self.head = nn.Linear(96, 10)\n"
+        "    def forward(self, x):\n"
+        "        x = self.conv(x).reshape(1, 4, 3, 12).permute(0, 2, 1, 3).reshape(1, -1)\n"
+        "        return self.head(x[:, :96])\n"
+        "example_inputs = (1, 3, 8, 8)\n"
+    )
+    options = ("suggest", "net.py", "--no-measure")
+    told = refused(*options, "--min-receptive-field", "600", folder=tmp_path)
+    assert "net.py: the receptive field isn't known exactly: " in told
+    assert convcost(*options, "--max-parameters", "4M", folder=tmp_path).code == 0
+
+
 STEM = """version: 1
 input: [8, 64, 64]
 layers:

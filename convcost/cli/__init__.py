@@ -157,7 +157,8 @@ def _print_usage_error(error: typer.TyperException) -> None:
     context = getattr(error, "ctx", None)
     # an option without its value is told before there is a context
     command = context.command_path if context else " ".join(("convcost", *_named(sys.argv[1:])))
-    if message := error.format_message():
+    # pydantic, which reads the values, puts its kind of error before typer's sentence
+    if message := error.format_message().replace(": Value error, ", ": "):
         print_error(message, f"see {command} --help")
 
 

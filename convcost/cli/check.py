@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcost.cli.options import CheckFormat, Output, seconds_option
+from convcost.errors import ConvcostError
 
 if TYPE_CHECKING:
     from convcost.report import Report
@@ -71,13 +73,29 @@ def command(  # noqa: PLR0913  one parameter for each option
 
     copies = parse_copies(output or (), "check")
     request = CheckRequest(config, against, exact, update, seconds, time_limit)
-    with end_as_interrupted(), progress() as notify:
-        checked = check(request, notify)
+    try:
+        with end_as_interrupted(), progress() as notify:
+            checked = check(request, notify)
+    except ConvcostError as error:
+        _tell_ci(error, format)
+        raise
     if checked.baseline is not None:
         write_whole(checked.baseline_file, format_baseline(checked.baseline).encode())
     show(checked.report, format, copies)
     append_summary(checked.report)
     return BROKEN if _is_broken(checked.report) and not exit_zero else 0
+
+
+def _tell_ci(error: ConvcostError, format: str) -> None:  # noqa: A002
+    """Shows what stopped the work where a CI shows results: it hides standard error in a log."""
+    from convcost.cli.step_summary import append_stop
+
+    append_stop(error)
+    if format == "github":
+        from convcost.render.github import render_stop
+
+        sys.stdout.write(render_stop(error.message, error.hint))
+        sys.stdout.flush()
 
 
 def _is_broken(report: Report) -> bool:

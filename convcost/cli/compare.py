@@ -19,7 +19,7 @@ from convcost.cli.options import (
     Seconds,
     Seed,
     Set,
-    parse_argument,
+    parse_arguments,
     parse_model_variant,
     parse_shape,
 )
@@ -104,7 +104,7 @@ def command(  # noqa: PLR0913  one parameter for each option
             device, seconds=seconds, delta=delta, seed=seed, cuda_graph=cuda_graph, cold=cold
         ),
         axes=axes,
-        arguments=dict(map(parse_argument, set or ())),
+        arguments=parse_arguments(set or ()),
         inputs=tuple(map(parse_shape, input or ())),
         pictures=draws(format, copies),
     )

@@ -15,7 +15,7 @@ from convcost.cli.options import (
     Seed,
     Set,
     Threads,
-    parse_argument,
+    parse_arguments,
     parse_shape,
     parse_spec_variant,
     parse_vary,
@@ -75,7 +75,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         source=source,
         layer=layer,
         variant=parse_spec_variant(variant),
-        arguments=dict(map(parse_argument, set or ())),
+        arguments=parse_arguments(set or ()),
         inputs=tuple(map(parse_shape, input or ())),
         settings=settings,
     )

@@ -15,7 +15,7 @@ def command(
     ] = "convcost.yaml",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Writes a first configuration of ``convcost check``: today's costs as limits.
+    """Writes a first configuration of convcost check: today's costs as limits.
 
     $ convcost init examples/resnet.py configs/vgg16.yaml
 
@@ -33,6 +33,8 @@ def command(
     if not path.parent.is_dir():
         raise ConvcostError(f"{path}: there is no folder {path.parent}", "make it first")
     with progress() as notify:
-        text = first_config(source, path, notify)
+        text, notices = first_config(source, path, notify)
     write_whole(path, text.encode())
+    for notice in notices:
+        remark(f"note: {notice}")
     remark(f"wrote {path}; convcost check holds the limits")

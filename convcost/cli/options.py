@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -105,7 +106,22 @@ Keep = Annotated[
 ]
 
 
-def parse_argument(text: str) -> tuple[str, object]:
+def parse_arguments(texts: Sequence[str]) -> dict[str, object]:
+    """The arguments of a factory from each ``--set KEY=VALUE``.
+
+    Raises:
+        ConvcostError: one isn't of that form, or a key comes twice.
+    """
+    arguments: dict[str, object] = {}
+    for text in texts:
+        key, value = _parse_argument(text)
+        if key in arguments:
+            raise ConvcostError(f"--set {text}: {key} is given twice", "give each once")
+        arguments[key] = value
+    return arguments
+
+
+def _parse_argument(text: str) -> tuple[str, object]:
     """A key and its value from ``--set KEY=VALUE``.
 
     Raises:

@@ -16,7 +16,7 @@ from convcost.cli.options import (
     Seconds,
     Seed,
     Threads,
-    parse_argument,
+    parse_arguments,
     parse_shape,
 )
 from convcost.measure.settings import Settings
@@ -100,7 +100,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     copies = parse_copies(output or ())
     request = ProfileRequest(
         source=source,
-        arguments=dict(map(parse_argument, set or ())),
+        arguments=parse_arguments(set or ()),
         inputs=tuple(map(parse_shape, input or ())),
         expand=expand,
         depth=depth,

@@ -13,7 +13,7 @@ from convcost.cli.options import (
     Only,
     Seed,
     Set,
-    parse_argument,
+    parse_arguments,
     parse_model_variant,
     parse_shape,
 )
@@ -64,11 +64,12 @@ def command(  # noqa: PLR0913  one parameter for each option
     from convcost.workflows.rewrite import RewriteRequest, rewrite
 
     programs = [writable(file, file) for file in output or () if file.endswith(_PROGRAM)]
-    copies = parse_copies([file for file in output or () if not file.endswith(_PROGRAM)])
+    reports = [file for file in output or () if not file.endswith(_PROGRAM)]
+    copies = parse_copies(reports, others=(_PROGRAM,))
     request = RewriteRequest(
         source=source,
         variant=parse_model_variant(variant),
-        arguments=dict(map(parse_argument, set or ())),
+        arguments=parse_arguments(set or ()),
         inputs=tuple(map(parse_shape, input or ())),
         choice=Choice(tuple(only or ()), tuple(keep or ()), init),
         export=bool(programs),

@@ -11,7 +11,7 @@ from convcost.cli.options import (
     Keep,
     Only,
     Set,
-    parse_argument,
+    parse_arguments,
     parse_model_variant,
     parse_shape,
 )
@@ -70,7 +70,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         keep=tuple(keep or ()),
         per_layer=True,
         measure=False,
-        arguments=dict(map(parse_argument, set or ())),
+        arguments=parse_arguments(set or ()),
         inputs=tuple(map(parse_shape, input or ())),
     )
     with streams.progress() as notify:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.cli.interrupts import answer, raise_again
-from convcost.errors import ConvcostError, printable
+from convcost.errors import ConvcostError, did_you_mean, printable
 from convcost.render import (
     CHECK_FORMATS,
     FORMATS,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PIPE_WIDTH = 120
+_KNOWN = (*FORMATS, *CHECK_FORMATS, *SUGGEST_FORMATS)
 
 
 class Copy(NamedTuple):
@@ -36,19 +37,27 @@ class Copy(NamedTuple):
     file: Path
 
 
-def parse_copies(texts: Sequence[str], kind: str = "") -> list[Copy]:
+def parse_copies(texts: Sequence[str], kind: str = "", others: Sequence[str] = ()) -> list[Copy]:
     """The copies that ``--output [FORMAT:]FILE`` asks for, checked before any work is done.
+
+    ``others`` are suffixes of files that the command writes besides.
 
     Raises:
         ConvcostError: no such format of this kind of report, or the file can't be written there.
     """
-    return [_parse_copy(text, kind) for text in texts]
+    return [_parse_copy(text, kind, others) for text in texts]
 
 
-def _parse_copy(text: str, kind: str) -> Copy:
+def _parse_copy(text: str, kind: str, others: Sequence[str]) -> Copy:
     head, colon, rest = text.partition(":")
-    is_named = colon and head in (*FORMATS, *CHECK_FORMATS, *SUGGEST_FORMATS)
-    name, file = (head, rest) if is_named else (format_of(text), text)
+    is_named = colon and head in _KNOWN
+    if colon and not is_named and head.isalpha() and len(head) > 1:  # one letter is a drive
+        raise ConvcostError(
+            f"--output {text}: there is no format {head!r}",
+            f"{did_you_mean(head, _KNOWN)}formats: {', '.join(formats_of(kind))}; "
+            f"./{text} is a file of that name",
+        )
+    name, file = (head, rest) if is_named else (format_of(text, kind, others), text)
     if name not in formats_of(kind):
         owner = "suggest" if name in SUGGEST_FORMATS else "check"
         raise ConvcostError(f"--output {text}: {name} is a format of convcost {owner} only")

@@ -19,7 +19,7 @@ from convcost.cli.options import (
     Set,
     SuggestFormat,
     Threads,
-    parse_argument,
+    parse_arguments,
     parse_bound,
     parse_shape,
 )
@@ -98,7 +98,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         bounds=bounds,
         only=tuple(only or ()),
         keep=tuple(keep or ()),
-        arguments=dict(map(parse_argument, set or ())),
+        arguments=parse_arguments(set or ()),
         inputs=tuple(map(parse_shape, input or ())),
         measure=measure,
         settings=Settings(device, threads=threads, seconds=seconds, delta=delta, seed=seed),

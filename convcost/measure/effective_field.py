@@ -21,6 +21,10 @@ MOST_CELLS = 48
 """Of the map, along each axis."""
 
 
+class NoFieldError(Exception):
+    """Why there is no effective receptive field, in words."""
+
+
 def effective_field(  # noqa: PLR0913  what a pass needs
     module: nn.Module,
     args: Sequence[Any],
@@ -30,17 +34,16 @@ def effective_field(  # noqa: PLR0913  what a pass needs
     field: Runs | None,
     seed: int,
     notify: Callable[[float], None],
-) -> EffectiveField | None:
+) -> EffectiveField:
     """The gradient's size on the first input, of what the module at ``path`` gives at its centre.
 
     ``shape`` is that of the feature map, ``(batch, channels, *spatial)``; ``field`` the theoretical
-    field of its central position; ``notify`` is told the share that is done. None where the input
-    isn't an image, or nothing of that shape comes out of the module, or no gradient reaches the
-    input.
+    field of its central position; ``notify`` is told the share that is done.
+
+    Raises:
+        NoFieldError: it can't be known; says why.
     """
-    image = args[0] if args else None
-    if not isinstance(image, Tensor) or not image.is_floating_point() or image.dim() < 3:
-        return None
+    image = _first_image(args)
     axes = min(2, image.dim() - 2)
     total = torch.zeros(image.shape[-axes:], dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
@@ -50,19 +53,39 @@ def effective_field(  # noqa: PLR0913  what a pass needs
             sample = torch.randn(image.shape, generator=generator).to(image).requires_grad_()
             # a model may begin in place, which a leaf that requires gradients refuses
             module(sample.clone(), *args[1:], **kwargs)
-            if not kept or not kept[-1].requires_grad:
-                return None
-            centre: Any = (..., *(size // 2 for size in shape[2:]))
-            (gradient,) = torch.autograd.grad(kept[-1][centre].sum(), sample, allow_unused=True)
-            if gradient is None:
-                return None
+            gradient = _gradient(kept, sample)
             # MPS has no float64
             total += gradient.abs().cpu().double().flatten(0, -axes - 1).sum(0)
             kept.clear()
-    if not total.isfinite().all() or not total.sum():
-        return None
+    if not total.isfinite().all():
+        raise NoFieldError("the gradient isn't finite")
+    if not total.sum():
+        raise NoFieldError("the gradient is 0 everywhere")
     cells, shares = _binned(total if axes == 2 else total[None])
     return EffectiveField(cells, shares, SAMPLES, field)
+
+
+def _first_image(args: Sequence[Any]) -> Tensor:
+    if not args:
+        raise NoFieldError("no input is given by position")
+    image = args[0]
+    if not isinstance(image, Tensor) or not image.is_floating_point() or image.dim() < 3:
+        raise NoFieldError("the first input is no image")
+    return image
+
+
+def _gradient(kept: Sequence[Tensor], sample: Tensor) -> Tensor:
+    """That of the feature map's central position, on ``sample``."""
+    if not kept:
+        raise NoFieldError("the last feature map isn't what a module of the model gives")
+    found = kept[-1]
+    gradient = None
+    if found.requires_grad:
+        centre: Any = (..., *(size // 2 for size in found.shape[2:]))
+        (gradient,) = torch.autograd.grad(found[centre].sum(), sample, allow_unused=True)
+    if gradient is None:
+        raise NoFieldError("no gradient of the last feature map reaches the first input")
+    return gradient
 
 
 @contextmanager

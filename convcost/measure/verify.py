@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from convcost.measure.second_count import count_operators
@@ -20,6 +21,12 @@ _FVCORE = {
     "conv": CONVOLUTIONS,
     **dict.fromkeys(("linear", "addmm", "matmul", "bmm", "baddbmm", "einsum"), PRODUCTS),
 }
+
+
+_UNCOUNTED_BY_FVCORE = ("gru", "lstm", "rnn_tanh", "rnn_relu", "mv", "dot", "vdot")
+"""Ops that multiply and have no handle in its table; it leaves recurrent layers whole."""
+_UNCOUNTED_BY_TORCH = ("mkldnn_rnn_layer", "_cudnn_rnn", "mv", "dot", "vdot")
+"""Ops that multiply and have no formula in FlopCounterMode's registry."""
 
 
 class SecondCount(NamedTuple):
@@ -65,9 +72,11 @@ def _fvcore(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         families[_FVCORE.get(name, OTHER)] += int(count)
         if name not in _FVCORE:
             others.append(f"{name} {int(count):,}")
-    reasons = {}
+    reasons: dict[str, str] = {}
     if others:
         reasons[OTHER] = f"fvcore also counts element-wise work: {', '.join(sorted(others))}"
+    if uncounted := [name for name in _UNCOUNTED_BY_FVCORE if skipped[f"aten::{name}"]]:
+        reasons = _with_uncounted(reasons, f"fvcore counts 0 for {', '.join(uncounted)}")
     if skipped["aten::_convolution_mode"]:
         reasons[CONVOLUTIONS] = "fvcore counts 0 for string padding"
     if skipped["aten::scaled_dot_product_attention"]:
@@ -76,15 +85,45 @@ def _fvcore(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 
 def _flop_counter(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> SecondCount:
-    counter = FlopCounterMode(display=False)
-    with counter:
+    counter, seen = FlopCounterMode(display=False), _Seen()
+    with seen, counter:
         module(*args, **kwargs)
     families = dict.fromkeys(FAMILIES, 0)
     for packet, flops in counter.get_flop_counts().get("Global", {}).items():
         # its flops are 2 per multiply-accumulate
         families[_torch_family(str(packet))] += flops // 2
-    reasons = {ATTENTION: "FlopCounterMode sees attention taken apart into matrix products"}
-    return SecondCount(families, reasons if not families[ATTENTION] else {})
+    reasons = {}
+    if not families[ATTENTION]:
+        reasons[ATTENTION] = "FlopCounterMode sees attention taken apart into matrix products"
+    if uncounted := [name for name in _UNCOUNTED_BY_TORCH if name in seen.names]:
+        reasons = _with_uncounted(reasons, f"FlopCounterMode counts 0 for {', '.join(uncounted)}")
+    return SecondCount(families, reasons)
+
+
+def _with_uncounted(reasons: Mapping[str, str], reason: str) -> dict[str, str]:
+    """``reasons`` with one that is of matrix products, or of an op that holds some inside."""
+    others = "; ".join(filter(None, (reasons.get(OTHER), reason)))
+    return {**reasons, PRODUCTS: reason, OTHER: others}
+
+
+class _Seen(TorchDispatchMode):
+    """Notes the name of each op that runs."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """What torch calls for every op."""
+        del types
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
 
 
 def _torch_family(name: str) -> str:

@@ -6,6 +6,7 @@ nothing. Modules are loaded when their format is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import PurePath
 
@@ -74,16 +75,17 @@ def formats_of(kind: str) -> tuple[str, ...]:
     return (*FORMATS, *_MORE.get(kind, ()))
 
 
-def format_of(file: str) -> str:
-    """The format that a file's suffix means.
+def format_of(file: str, kind: str = "", others: Sequence[str] = ()) -> str:
+    """The format that a file's suffix means; ``others`` are suffixes that a command takes besides.
 
     Raises:
-        ConvcostError: the suffix means none.
+        ConvcostError: the suffix means none; says which a ``kind`` of report has.
     """
     suffix = PurePath(file).suffix
     if suffix not in SUFFIXES:
+        valid = [one for one, name in SUFFIXES.items() if name in formats_of(kind)]
         raise ConvcostError(
             f"{file}: the suffix {suffix!r} doesn't tell a format",
-            f"use one of {', '.join(SUFFIXES)}, or name it: FORMAT:{file}",
+            f"use one of {', '.join((*others, *valid))}, or name it: FORMAT:{file}",
         )
     return SUFFIXES[suffix]

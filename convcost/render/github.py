@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from convcost.errors import printable
 from convcost.render.limits import title
 from convcost.report import Finding, Report
 
@@ -15,6 +16,13 @@ _COMMANDS = {"error": "error", "warn": "warning"}
 def render(report: Report) -> str:
     """``report``'s findings as workflow commands, and a line that counts them."""
     return "".join(f"{line}\n" for line in _lines(report))
+
+
+def render_stop(message: str, hint: str) -> str:
+    """What stopped the work, which is of no limit's line."""
+    lines = [*message.splitlines(), *filter(None, [hint])]
+    text = "\n".join(map(printable, lines))
+    return f"::error title=convcost::{escape_data(text)}\n"
 
 
 def _lines(report: Report) -> Iterator[str]:

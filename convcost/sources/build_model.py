@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import inspect
 import io
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, did_you_mean
 from convcost.sources.user_code import user_code
 
 _Kind = inspect.Parameter
@@ -96,11 +95,9 @@ def _check_settings(make: Factory, settings: Mapping[str, object], source: str) 
     takes_any = any(p.kind is _Kind.VAR_KEYWORD for p in parameters.values())
     for key in settings:
         if key not in valid and not takes_any:
-            close = difflib.get_close_matches(key, valid, n=1)
-            meant = f"did you mean {close[0]}? " if close else ""
             raise ConvcostError(
                 f"{source}: {name} has no argument {key!r}",
-                f"{meant}it takes {', '.join(valid) or 'none'}",
+                f"{did_you_mean(key, valid)}it takes {', '.join(valid) or 'none'}",
             )
     if missing := missing_arguments(make, settings):
         raise ConvcostError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -35,7 +35,7 @@ _TOKENS = (nn.Embedding, nn.EmbeddingBag)
 
 
 def given_inputs(value: object, module: nn.Module, source: str) -> ModelInputs:
-    """A tensor, a shape, a tuple or list of either, or a dict of keyword arguments.
+    """A tensor, a shape, a tuple or list of either, or a dict of keyword arguments or shapes.
 
     Raises:
         ConvcostError: it is none of these.
@@ -43,17 +43,28 @@ def given_inputs(value: object, module: nn.Module, source: str) -> ModelInputs:
     if isinstance(value, torch.Tensor):
         return ModelInputs((value,), {})
     if isinstance(value, dict):
-        return ModelInputs((), {str(key): item for key, item in value.items()})
+        return _named_inputs({str(key): item for key, item in value.items()}, module, source)
     if isinstance(value, (tuple, list)):
         if value and _is_shape(value):
             return shaped_inputs([tuple(value)], module, source)
-        if value and all(_is_shape(item) and item for item in value):
+        if _are_shapes(value):
             return shaped_inputs([tuple(item) for item in value], module, source)
         return ModelInputs(tuple(value), {})
     raise ConvcostError(
         f"{source}: the example input is of type {type(value).__name__}",
         "give a tensor, a tuple or list of arguments, a dict of keyword arguments, or a shape",
     )
+
+
+def _named_inputs(value: dict[str, Any], module: nn.Module, source: str) -> ModelInputs:
+    if not _are_shapes(value.values()):
+        return ModelInputs((), value)
+    made = shaped_inputs([tuple(shape) for shape in value.values()], module, source)
+    return made._replace(args=(), kwargs=dict(zip(value, made.args, strict=True)))
+
+
+def _are_shapes(values: Collection[object]) -> bool:
+    return bool(values) and all(_is_shape(item) and item for item in values)
 
 
 def _is_shape(value: object) -> bool:

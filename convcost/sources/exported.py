@@ -7,8 +7,9 @@ import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 from torch.export import ExportedProgram
 from torch.export.pt2_archive._package import load_pt2
@@ -23,8 +24,16 @@ _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
-def load_exported(source: str) -> tuple[nn.Module, Example | None]:
-    """The program's module, and the example inputs that it was exported with.
+class Exported(NamedTuple):
+    """A program's module, and the inputs that it was exported with; ``is_free``: in some size."""
+
+    module: nn.Module
+    example: Example | None
+    is_free: bool
+
+
+def load_exported(source: str) -> Exported:
+    """The program that a file holds.
 
     ``torch.export.load`` isn't used: it falls back to an older format that isn't checked.
 
@@ -37,7 +46,7 @@ def load_exported(source: str) -> tuple[nn.Module, Example | None]:
         check_archive(source)
         with weights_only():
             program = _the_program(load_pt2(source).exported_programs, source)
-        return _module(program), program.example_inputs
+        return Exported(_module(program), program.example_inputs, _is_free(program))
     except ConvcostError:
         raise
     except pickle.UnpicklingError as error:
@@ -57,6 +66,18 @@ def _the_program(programs: dict[str, ExportedProgram], source: str) -> ExportedP
     if len(programs) != 1 and "model" not in programs:
         raise ConvcostError(f"{source}: holds {len(programs)} programs, none named 'model'")
     return programs["model"] if "model" in programs else next(iter(programs.values()))
+
+
+def _is_free(program: ExportedProgram) -> bool:
+    """Whether the program takes inputs of other sizes than its example's."""
+    names = program.graph_signature.user_inputs
+    values = (node.meta.get("val") for node in program.graph.nodes if node.name in names)
+    return any(
+        isinstance(size, torch.SymInt)
+        for value in values
+        if isinstance(value, torch.Tensor)
+        for size in value.shape
+    )
 
 
 def _module(program: ExportedProgram) -> nn.Module:

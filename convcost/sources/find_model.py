@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
@@ -10,7 +9,7 @@ from typing import TypeGuard, TypeVar
 
 from torch import nn
 
-from convcost.errors import ConvcostError, MissingError
+from convcost.errors import ConvcostError, MissingError, did_you_mean
 from convcost.sources.build_model import Factory, missing_arguments
 from convcost.sources.user_code import user_code
 
@@ -50,10 +49,9 @@ def _what_there_is(owner: object, wanted: str) -> str:
     there = [
         name for name, value in _public(getattr(owner, "__dict__", {})).items() if is_model(value)
     ]
-    close = difflib.get_close_matches(wanted, there, n=1)
+    meant = did_you_mean(wanted, there)
     if isinstance(owner, ModuleType):
         there = [name for name in there if _defined_in(owner, name)]
-    meant = f"did you mean {close[0]}? " if close else ""
     return f"{meant}there is {_listed(there)}" if there else "nothing there can be a model"
 
 

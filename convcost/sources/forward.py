@@ -48,5 +48,7 @@ def forward_error(error: ForwardError, source: str) -> ConvcostError:
     """What ``forward`` raised, with the layer, and the user's file and line."""
     told = user_error(error.cause, source, "in forward")
     layer = f"in {error.path}: " if error.path else ""
+    # without a line of the user's it begins with the source already
+    message = told.message.removeprefix(f"{source}: ")
     hint = "; ".join(filter(None, (told.hint, "is the input right? give it with --input")))
-    return ConvcostError(f"{source}: {layer}{told.message}", hint)
+    return ConvcostError(f"{source}: {layer}{message}", hint)

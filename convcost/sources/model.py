@@ -7,15 +7,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from convcost.errors import ConvcostError, MissingError
 from convcost.sources.build_model import Factory, build_model, missing_arguments
 from convcost.sources.example_inputs import (
     ModelInputs,
     Shape,
+    format_shape,
     given_inputs,
     guessed_inputs,
     shaped_inputs,
@@ -29,6 +31,9 @@ from convcost.sources.python_file import (
     run_file,
 )
 from convcost.sources.user_code import user_code
+
+if TYPE_CHECKING:
+    from convcost.sources.exported import Example
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _VALID = "give model.py, model.py:attr, package.module:attr, or a .pt2 file of torch.export.save"
@@ -179,11 +184,20 @@ def _load_program(
         raise ConvcostError(f"{source}: --set has no meaning for an exported program")
     from convcost.sources.exported import load_exported  # noqa: PLC0415  torch.export takes seconds
 
-    module, example = load_exported(source)
+    module, example, is_free = load_exported(source)
     if inputs:
         called_with = shaped_inputs(inputs, module, source)
     elif example is not None:
-        called_with = ModelInputs(*example)
+        called_with = ModelInputs(*example, (_of_the_example(example),) if is_free else ())
     else:
         raise ConvcostError(f"{source}: holds no example inputs", "use --input")
     return LoadedModel(Path(source).stem, module, *called_with)
+
+
+def _of_the_example(example: Example) -> str:
+    """What the user must know where a program's batch, or another size, is free."""
+    tensors = (value for value in tree_leaves(example) if isinstance(value, Tensor))
+    shapes = ", ".join(format_shape(tuple(tensor.shape)) for tensor in tensors)
+    return (
+        f"the program takes inputs of several sizes: {shapes} of its export is assumed; use --input"
+    )

@@ -120,7 +120,7 @@ def _run(  # noqa: PLR0913
     device = _device(state)
     tracer = tracer or Tracer(RULES, state.parameters, state.buffers, device, real=real)
     inputs = [_stand_in(tracer, value, f"input{i or ''}", device) for i, value in enumerate(args)]
-    named = {key: _stand_in(tracer, value, key, device) for key, value in kwargs.items()}
+    named = {key: _stand_in(tracer, value, f"input.{key}", device) for key, value in kwargs.items()}
     state.wrap_forward(tracer.watched_module)
     try:
         with tracer:

@@ -8,7 +8,7 @@ models alone, works on the whole. Its canonical text is ``name[:key=value,…]``
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, get_type_hints
 
-from convcost.errors import show_value
+from convcost.errors import did_you_mean, show_value
 from convcost.ops import Conv, Sizes
 from convcost.variants.atrous import atrous
 from convcost.variants.block import Block
@@ -97,7 +97,8 @@ def _variant(name: str, given: Sequence[tuple[str, object]], known: Collection[s
     if name in MODEL_VARIANTS and name not in known:
         raise ValueError(f"{name} rewrites models; known here: {', '.join(known)}")
     if name not in known:
-        raise ValueError(f"unknown variant {show_value(name)}; known: {', '.join(known)}")
+        guess = did_you_mean(name, known)
+        raise ValueError(f"unknown variant {show_value(name)}; {guess}known: {', '.join(known)}")
     options, seen = option_defaults(name), set[str]()
     for key, value in given:
         if key not in options:

@@ -15,10 +15,13 @@ OF_CHECKS = {
     "--no-measure": "--exact",
     "fewer --threads": "fewer threads",
 }
+OF_CONFIGS = {"--input": "example_inputs in the file"}
+OF_WRITTEN = {"use --input": "change input: in the configuration"}
 OF_DIFFS = {
     "--input": "example_inputs in the file",
     "give it more --time-limit": "save reports with convcost profile, and diff these",
 }
+OF_CODE = {"--input": "input="}
 _ARGUMENTS = re.compile(r"give --set \S+=…(?: --set \S+=…)*")
 
 

@@ -13,19 +13,15 @@ from convcost.sources.checks import Checks
 from convcost.workflows.judge import Sizes, chosen_layers, is_exact, is_relative, need_exact
 
 
-def new_baseline(config: Checks, costs: Mapping[str, Sizes], file: str) -> Baseline:
-    """The exact costs of every check, and those of layers that a relative limit is of.
-
-    Raises:
-        ConvcostError: a limit's glob matches no layer.
-    """
+def new_baseline(config: Checks, costs: Mapping[str, Sizes]) -> Baseline:
+    """The exact costs of every check, and those of layers that a relative limit is of."""
     baseline: dict[str, dict[str, Values]] = {}
     for check in config.checks:
         found = costs[check.name]
         places = {"": _known(found.totals, EXACT)}
         for limit in check.limits:
             if limit.layer and is_relative(limit):
-                for layer in chosen_layers(limit, found, f"{file}:{limit.line}"):
+                for layer in chosen_layers(limit, found):
                     value = _known(found.layers[layer], [limit.metric])
                     places[layer] = {**places.get(layer, {}), **value}
         baseline[check.name] = places
@@ -78,7 +74,7 @@ def approved(
         raise ConvcostError(f"{file}: has no {missing}{renamed}", f"make it: {command}")
     for name, limits in needed.items():
         for limit in limits:
-            for layer in chosen_layers(limit, costs[name], f"{file}: {name}"):
+            for layer in chosen_layers(limit, costs[name]):
                 if limit.metric in baseline[name].get(layer, {}):
                     continue
                 what = ": ".join(filter(None, (name, layer)))

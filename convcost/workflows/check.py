@@ -35,6 +35,7 @@ from convcost.workflows.judge import (
     is_timed,
     judge_exact,
     judged,
+    need_layers,
     sizes_of,
 )
 from convcost.workflows.sides import Sides, opened
@@ -83,6 +84,11 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
     Raises:
         ConvcostError: something kept a limit from being judged, or there was none to judge.
     """
+    if request.update and request.against is not None:
+        raise ConvcostError(
+            "--update approves today's costs, --against compares them with a revision",
+            "give one of them",
+        )
     started = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     path = Path(request.config) if request.config is not None else find_config(Path.cwd())
     config = _without_off(load_checks(path, parse_variant))
@@ -94,7 +100,10 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
     others = others_of(config, baseline_file, update) if request.update else {}
     with advising(OF_CHECKS), _sides(config, request, notify) as (sides, commit):
         costs = _count(config, sides, notify)
-        baseline = new_baseline(config, costs.mine, file) if request.update else None
+        for entry in config.checks:
+            for limit in entry.limits:
+                need_layers(limit, costs.mine[entry.name], file)
+        baseline = new_baseline(config, costs.mine) if request.update else None
         if request.against is None:
             bases = approved(config, costs.mine, baseline, baseline_file, update)
             costs = costs._replace(bases=bases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, did_you_mean
 from convcost.report import METRICS, Row, Selection, Value
 
 
@@ -24,8 +24,7 @@ def choose(rows: Sequence[Row], glob: str | None, sort: str | None, top: int | N
     if sort is not None:
         key = sort
         if not any(key in row.values for row in rows):
-            known = ", ".join(metric for metric in METRICS if metric in rows[0].values)
-            raise ConvcostError(f"can't sort by {key!r}", f"sort by one of: {known}")
+            raise _cant_sort(key, rows[0])
         chosen.sort(key=lambda row: _sort_key(row.values.get(key)), reverse=True)
     return chosen[:top]
 
@@ -35,6 +34,14 @@ def selection(
 ) -> Selection | None:
     """How ``chosen`` came about; None where it is all ``rows`` in their order."""
     return None if chosen == rows else Selection(len(rows), glob, sort, top)
+
+
+def _cant_sort(key: str, row: Row) -> ConvcostError:
+    if key in METRICS and "latency" in key:
+        return ConvcostError(f"can't sort by {key}: it isn't measured", "leave out --no-measure")
+    known = [metric for metric in METRICS if metric in row.values]
+    hint = f"{did_you_mean(key, known)}sort by one of: {', '.join(known)}"
+    return ConvcostError(f"can't sort by {key!r}", hint)
 
 
 def _sort_key(value: Value | None) -> tuple[float, ...]:

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from convcost.measure.settings import Settings
     from convcost.sources.model import LoadedModel
 
-UNKNOWN = (
-    "the effective receptive field can't be shown: the input is no image, or the last feature map "
-    "isn't what a module of the model gives"
-)
-
 
 def effective_field_of(
     loaded: LoadedModel,
@@ -28,12 +23,12 @@ def effective_field_of(
     costs: Costs,
     settings: Settings,
     notify: Callable[[float], None],
-) -> EffectiveField | None:
-    """That of the last feature map's centre; None where it can't be known.
+) -> EffectiveField | str:
+    """That of the last feature map's centre; a reason in words where it can't be known.
 
     ``notify`` is told the share that is done.
     """
-    from convcost.measure.effective_field import effective_field  # noqa: PLC0415  torch
+    from convcost.measure.effective_field import NoFieldError, effective_field  # noqa: PLC0415
     from convcost.measure.models import with_data  # noqa: PLC0415  torch
     from convcost.measure.place import torch_errors  # noqa: PLC0415  torch
 
@@ -42,16 +37,19 @@ def effective_field_of(
     field = _theoretical(costs.rows[index], node.shape)
     with redirect_stdout(sys.stderr), torch_errors(settings):
         placed = with_data(loaded.module, loaded.args, loaded.kwargs, settings)
-        return effective_field(
-            placed.module,
-            placed.args,
-            placed.kwargs,
-            node.module,
-            node.shape,
-            field,
-            settings.seed,
-            notify,
-        )
+        try:
+            return effective_field(
+                placed.module,
+                placed.args,
+                placed.kwargs,
+                node.module,
+                node.shape,
+                field,
+                settings.seed,
+                notify,
+            )
+        except NoFieldError as error:
+            return str(error)
 
 
 def _theoretical(values: dict[str, Value], shape: tuple[int, ...]) -> Runs | None:

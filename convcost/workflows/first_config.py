@@ -6,11 +6,14 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from convcost.errors import ConvcostError
 from convcost.measure.workers import Side
 from convcost.report import METRICS, Report, Value
 from convcost.sources.checks import BASELINE
+from convcost.sources.revisions import tree_of
+from convcost.workflows.advice import OF_CONFIGS, OF_WRITTEN, advising, reworded
 from convcost.workflows.check import TIME_LIMIT
 from convcost.workflows.count import is_spec
 from convcost.workflows.sides import opened
@@ -28,8 +31,17 @@ _ABSOLUTE = ("parameters", "multiplications", "receptive_field", "peak_activatio
 _LATENCY = "      latency: {max_increase: 5%, min_delta: 50 us}"
 
 
-def first_config(sources: Sequence[str], path: Path, notify: Notify = lambda *_: None) -> str:
-    """The text of a configuration at ``path`` with a check for each source.
+class FirstConfig(NamedTuple):
+    """The text of a configuration, and what the user must know about it."""
+
+    text: str
+    notices: tuple[str, ...]
+
+
+def first_config(
+    sources: Sequence[str], path: Path, notify: Notify = lambda *_: None
+) -> FirstConfig:
+    """A configuration at ``path`` with a check for each source.
 
     Raises:
         ConvcostError: a source can't be counted, or two are the same.
@@ -38,13 +50,24 @@ def first_config(sources: Sequence[str], path: Path, notify: Notify = lambda *_:
         raise ConvcostError("a source is given twice", "give each once")
     here = Path.cwd()
     checks: list[str] = []
-    with opened(Side("", here, here), None, TIME_LIMIT) as sides:
+    notices: list[str] = []
+    with advising(OF_CONFIGS), opened(Side("", here, tree_of(here)), None, TIME_LIMIT) as sides:
         for source in sources:
             notify(f"counting, {source}", len(checks) / len(sources))
             report, _ = sides.count(source, ())
             name = _name(source, sources)
             checks.append("\n".join(_check(name, _relative(source, path), report)))
-    return _HEAD + "\n".join(checks) + "\n"
+            notices += (f"{name}: {notice}" for notice in _notices(report))
+    return FirstConfig(_HEAD + "\n".join(checks) + "\n", tuple(notices))
+
+
+def _notices(report: Report) -> Iterator[str]:
+    """What a source's count says, and why it has no limit of a metric that others have."""
+    yield from (reworded(notice, OF_WRITTEN) for notice in report.notices)
+    for key in _ABSOLUTE:
+        value = report.totals.get(key)
+        if value is not None and not _numbers(value):
+            yield f"no limit of {METRICS[key].label}: {value.reason or 'it is global'}"
 
 
 def _name(source: str, sources: Sequence[str]) -> str:
@@ -81,10 +104,15 @@ def _check(name: str, source: str, report: Report) -> Iterator[str]:
 def _limits(totals: Mapping[str, Value]) -> Iterator[str]:
     for key in _ABSOLUTE:
         value = totals.get(key)
-        sizes = value.value if value and value.status == "exact" else None
-        parts = sizes if isinstance(sizes, tuple) else (sizes,)
-        numbers = [part for part in parts if isinstance(part, int | float)]
-        if numbers and len(numbers) == len(parts):
+        if value is not None and (numbers := _numbers(value)):
             bound = "max" if METRICS[key].lower_is_better else "min"
             size = max(numbers) if bound == "max" else min(numbers)
             yield f"      {key}: {{{bound}: {size}}}"
+
+
+def _numbers(value: Value) -> list[int | float]:
+    """The sizes of a value that is known exactly and finite, else none."""
+    sizes = value.value if value.status == "exact" else None
+    parts = sizes if isinstance(sizes, tuple) else (sizes,)
+    numbers = [part for part in parts if isinstance(part, int | float)]
+    return numbers if len(numbers) == len(parts) else []

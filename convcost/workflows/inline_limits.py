@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, did_you_mean
 from convcost.render.limits import sentence, title
 from convcost.report import METRICS
 from convcost.sources.check_fields import EXACT
 from convcost.sources.checks import Check, Limit
 from convcost.units import parse_quantity
+from convcost.workflows.advice import OF_CODE, advising
 from convcost.workflows.count import count_spec, is_spec
 from convcost.workflows.judge import Sizes, judge_exact, sizes_of
 from convcost.workflows.profile import ProfileRequest, profile_given
@@ -48,12 +49,14 @@ def _count(model: nn.Module | str, input: object, name: str) -> Sizes:  # noqa: 
         if input is not None:
             raise ConvcostError(f"{name}: a layer spec says its own input", "leave input= out")
         return sizes_of(count_spec(model))
-    return sizes_of(profile_given(model, input, ProfileRequest(name, measure=False)))
+    with advising(OF_CODE):
+        return sizes_of(profile_given(model, input, ProfileRequest(name, measure=False)))
 
 
 def _parse(metric: str, text: object) -> Limit:
     if metric not in EXACT:
-        raise ConvcostError(f"no metric {metric!r}", f"limits are of {', '.join(EXACT)}")
+        hint = f"{did_you_mean(metric, EXACT)}limits are of {', '.join(EXACT)}"
+        raise ConvcostError(f"no metric {metric!r}", hint)
     sign, rest = str(text)[:2], str(text)[2:]
     try:
         bound = _bound(sign)

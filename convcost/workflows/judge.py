@@ -49,19 +49,29 @@ def is_relative(limit: Limit) -> bool:
     return limit.bound == "max_increase"
 
 
-def chosen_layers(limit: Limit, costs: Sizes, place: str) -> list[str]:
-    """The layers that a limit is of; '' is the whole.
-
-    Raises:
-        ConvcostError: its glob matches none.
-    """
+def chosen_layers(limit: Limit, costs: Sizes) -> list[str]:
+    """The layers that a limit is of; '' is the whole."""
     if not limit.layer:
         return [""]
-    chosen = [name for name in costs.layers if fnmatchcase(name, limit.layer)]
-    if not chosen:
-        names = ", ".join(map(printable, list(costs.layers)[:8]))
-        raise ConvcostError(f"{place}: no layer matches {limit.layer!r}", f"the layers: {names}, …")
-    return chosen
+    return [name for name in costs.layers if fnmatchcase(name, limit.layer)]
+
+
+def need_layers(limit: Limit, costs: Sizes, file: str) -> None:
+    """Does nothing where a limit's glob matches a layer.
+
+    Raises:
+        ConvcostError: it matches none.
+    """
+    if chosen_layers(limit, costs):
+        return
+    place, glob = f"{file}:{limit.line}", limit.layer
+    if any(name.startswith(f"{glob}.") for name in costs.layers):
+        raise ConvcostError(
+            f"{place}: no layer matches {glob!r}: it is a module, and limits are of layers",
+            f"{glob}.* is each of its layers, by itself",
+        )
+    names = ", ".join(map(printable, list(costs.layers)[:8]))
+    raise ConvcostError(f"{place}: no layer matches {glob!r}", f"the layers: {names}, …")
 
 
 def judge_exact(
@@ -75,7 +85,7 @@ def judge_exact(
         ConvcostError: a value isn't known well enough to judge.
     """
     place = f"{file}:{limit.line}"
-    for layer in chosen_layers(limit, costs, place):
+    for layer in chosen_layers(limit, costs):
         where = ": ".join(filter(None, (place, check.name, layer)))
         found = _value(costs, layer, limit.metric, where)
         if not is_relative(limit):

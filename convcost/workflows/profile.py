@@ -16,7 +16,7 @@ from convcost.ops import Input, Shape
 from convcost.report import EffectiveField, Report, Row
 from convcost.uncollected import uncollected
 from convcost.workflows.choose import choose, selection
-from convcost.workflows.effective import UNKNOWN, effective_field_of
+from convcost.workflows.effective import effective_field_of
 from convcost.workflows.environment import as_made, environment
 from convcost.workflows.fold import Group, layer_groups, module_groups, op_groups, rows_of
 from convcost.workflows.in_place import total_latency, with_latency
@@ -127,16 +127,20 @@ def _loaded(
 
 def _effective(
     loaded: LoadedModel, graph: Graph, costs: Costs, request: ProfileRequest, notify: Notify
-) -> EffectiveField | None:
+) -> tuple[EffectiveField | None, tuple[str, ...]]:
+    """The field, where it is asked for and known, and a notice where it isn't known."""
     if not request.effective_field:
-        return None
-    return effective_field_of(
+        return None, ()
+    found = effective_field_of(
         loaded,
         graph,
         costs,
         request.settings,
         lambda share: notify("following gradients", share),
     )
+    if isinstance(found, str):
+        return None, (f"the effective receptive field can't be shown: {found}",)
+    return found, ()
 
 
 def profile_loaded(
@@ -153,6 +157,8 @@ def profile_loaded(
     """
     if request.measure:
         need_plain_calls(request.settings, "profile")
+    if request.expand and request.depth is not None:
+        raise ConvcostError("--expand shows ops, --depth folds modules", "give one of them")
     notify("tracing", None)
     with uncollected():
         loaded, graph, notices = traced(loaded, request.source, reload)
@@ -160,8 +166,7 @@ def profile_loaded(
         costs = analyse(graph)
         groups = _groups(graph, request)
         rows = list(rows_of(graph, costs, groups))
-    effective = _effective(loaded, graph, costs, request, notify)
-    unseen = (UNKNOWN,) if request.effective_field and effective is None else ()
+    effective, unseen = _effective(loaded, graph, costs, request, notify)
     totals = dict(costs.totals)
     measured, counts = _run(loaded, graph, costs, request, notify)
     if measured is not None:

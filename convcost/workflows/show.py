@@ -17,6 +17,7 @@ from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import rewrite_mixed
 from convcost.variants.rewrite import MAX_NAMES, Choice
 from convcost.workflows.compare import CompareRequest, is_model, need_spec_request, spec_path
+from convcost.workflows.fold import layer_groups
 
 Notify = Callable[[str, float | None], None]
 
@@ -105,12 +106,18 @@ def _side(graph: Graph) -> _Side:
 
 
 def _named(side: _Side, globs: Sequence[str]) -> list[str]:
-    names = [node.name for node in side.graph.nodes if not isinstance(node.op, Input)]
+    """The nodes that globs match, by their own names or by those of the layers that end in them."""
+    nodes = side.graph.nodes
+    names = {node.name: [node.name] for node in nodes if not isinstance(node.op, Input)}
+    for group in layer_groups(side.graph):
+        last = group.nodes[-1] if group.returned is None else group.returned
+        if nodes[last].name in names:
+            names[nodes[last].name].append(group.name)
     for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in names):
-            some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+        if not any(fnmatchcase(name, glob) for found in names.values() for name in found):
+            some = ", ".join([*names][:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
             raise ConvcostError(f"no layer matches {show_value(glob)}", f"layers here: {some}")
-    return [name for name in names if _matches(name, globs)]
+    return [node for node, found in names.items() if any(_matches(name, globs) for name in found)]
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:

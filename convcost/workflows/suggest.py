@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from convcost.analyses.receptive_field import find_network_field
 from convcost.errors import ConvcostError
 from convcost.measure.settings import ITEMSIZES
 from convcost.report import Report, Row
@@ -58,6 +59,7 @@ def suggest(request: SuggestRequest, notify: Notify = lambda *_: None) -> Report
             "--max-latency is a bound on what is measured", "leave out --no-measure or the bound"
         )
     source = _source(request, notify)
+    _need_known_field(request, source)
     if source.loaded is not None:
         request = request._replace(settings=as_made(request.settings, source.loaded.module))
     searched = _searched(request, source, notify)
@@ -66,6 +68,23 @@ def suggest(request: SuggestRequest, notify: Notify = lambda *_: None) -> Report
         designs = [searched.found.nearest[0]]
     rows, outcome = _rows(request, source, designs, notify)
     return suggested(request, searched, designs, rows, outcome)
+
+
+def _need_known_field(request: SuggestRequest, source: Source) -> None:
+    """Does nothing where the bounds on the receptive field can be judged.
+
+    Raises:
+        ConvcostError: they can't, for the source's own isn't known exactly.
+    """
+    bounds = request.bounds
+    if bounds.min_receptive_field is None and bounds.min_density is None:
+        return
+    field = find_network_field(source.graph)["receptive_field"]
+    if field.status != "exact":
+        raise ConvcostError(
+            f"{request.source}: the receptive field isn't known exactly: {field.reason}",
+            "no design can be held to what isn't known: leave the bound on the field out",
+        )
 
 
 def _source(request: SuggestRequest, notify: Notify) -> Source:

@@ -101,12 +101,15 @@ def _value(family: str, ours: Mapping[str, int], count: SecondCount) -> Value:
     found = count.families[family]
     if found == ours[family]:
         return exact(found)
-    return Value("exact", found, reason=count.reasons.get(family) or _taken_apart(ours, count))
+    reason = count.reasons.get(family) or _taken_apart(family, ours, count)
+    return Value("exact", found, reason=reason)
 
 
-def _taken_apart(ours: Mapping[str, int], count: SecondCount) -> str | None:
+def _taken_apart(family: str, ours: Mapping[str, int], count: SecondCount) -> str | None:
     """Attention that a tool sees as matrix products is counted, under another name."""
     both = ("matrix products", "attention")
+    if family not in both:
+        return None
     same = sum(ours[f] for f in both) == sum(count.families[f] for f in both)
     return "attention is counted as the matrix products that it is made of" if same else None
 
