@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convcost.analyses import analyse
 from convcost.errors import ConvcostError
-from convcost.report import Report, Row, Value
+from convcost.report import Report, Row, Value, exact
 from convcost.sources.model import from_module
 from convcost.sources.trace import trace
 from convcost.workflows.profile import ProfileRequest, profile_loaded
@@ -507,6 +507,39 @@ def test_an_op_that_is_not_known_makes_the_total_a_lower_bound_that_names_it() -
     assert total.status == "lower_bound"
     assert total.value == (2 * 5) * 8 * 4
     assert "trilinear" in (total.reason or "")
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "mse": F.mse_loss,
+    "huber": F.huber_loss,
+    "smooth l1": F.smooth_l1_loss,
+    "soft margin": F.soft_margin_loss,
+    "binary cross entropy": F.binary_cross_entropy,
+    "the same of logits": F.binary_cross_entropy_with_logits,
+    "cross entropy": lambda y, x, **how: F.cross_entropy(y, x.argmax(1), **how),
+}
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_in_forward_is_known(name: str, reduction: str) -> None:
+    loss = LOSSES[name]
+    wide = nn.Conv2d(3, 3, 5, padding=2)
+    model = Does(lambda conv, x: loss(conv(x).sigmoid(), x, reduction=reduction), wide)
+    report = profiled(model, torch.rand(1, 3, 8, 8))
+    assert report.totals["multiplications"] == exact(8 * 8 * 3 * 3 * 25)
+    assert report.totals["receptive_field"] == exact((5, 5))
+    assert report.notices == ()
+
+
+def test_what_differs_from_a_wider_map_sees_as_much() -> None:
+    model = Does(
+        lambda narrow, wide, last, x: last(F.mse_loss(narrow(x), wide(x), reduction="none")),
+        nn.Conv2d(3, 3, 3, padding=1),
+        nn.Conv2d(3, 3, 7, padding=3),
+        nn.Conv2d(3, 1, 1),
+    )
+    assert profiled(model, torch.rand(1, 3, 8, 8)).totals["receptive_field"] == exact((7, 7))
 
 
 def test_totals_do_not_grow_on_a_second_call() -> None:

@@ -191,8 +191,9 @@ def _global_pool(_: GlobalPool, fields: Fields, __: Shapes) -> Field:
     return fields[0].pool(axis for dim in fields[0].dims[2:] for axis in axes_of(dim))
 
 
-def _reduce(op: Reduce, fields: Fields, _: Shapes) -> Field:
-    field = fields[0].pool(axis for dim in op.dims for axis in axes_of(fields[0].dims[dim]))
+def _reduce(op: Reduce, fields: Fields, shapes: Shapes) -> Field:
+    joined = union_of(fields, len(shapes[0]))
+    field = joined.pool(axis for dim in op.dims for axis in axes_of(joined.dims[dim]))
     if op.keepdim:
         return _even(field, op.dims)
     dims = tuple(dim for i, dim in enumerate(field.dims) if i not in op.dims)

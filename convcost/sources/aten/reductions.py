@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from convcost.ops import Elementwise, Reduce
+from convcost.ops import Elementwise, Op, Reduce
 from convcost.sources.aten.settings import all_positive, named
 from convcost.sources.tracer import Tracer
 
@@ -15,6 +15,12 @@ _KINDS = """
 mean sum amax amin prod var std logsumexp all any argmax argmin max min norm linalg_vector_norm
 std_mean var_mean nansum median mode count_nonzero nanmean
 """.split()
+
+_LOSSES = """
+mse_loss huber_loss smooth_l1_loss soft_margin_loss binary_cross_entropy
+binary_cross_entropy_with_logits
+""".split()
+_OF_CLASSES = ("nll_loss_forward", "nll_loss2d_forward")
 
 
 def _mean(
@@ -46,6 +52,19 @@ def _reduce(kind: str) -> Callable[..., Any]:
     return rule
 
 
+def _loss(kind: str, *, of_classes: bool) -> Callable[..., Any]:
+    """What is lost at each position, or all of it in one number."""
+
+    def rule(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        op: Op = Reduce(all_positive(None, x.dim()), keepdim=False, kind=kind)
+        if not named(func, args, kwargs).get("reduction", 1):
+            classes = min(1, x.dim() - 1)
+            op = Reduce((classes,), keepdim=False, kind=kind) if of_classes else Elementwise(kind)
+        return tracer.run_on_twins(func, (tracer.as_node(x), *args), kwargs, op)
+
+    return rule
+
+
 def _dims(
     func: Any, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[int, ...], bool]:
@@ -56,5 +75,7 @@ def _dims(
 
 RULES: dict[str, Callable[..., Any]] = {
     **{kind: _reduce(kind) for kind in _KINDS},
+    **{kind: _loss(kind, of_classes=False) for kind in _LOSSES},
+    **{kind: _loss(kind, of_classes=True) for kind in _OF_CLASSES},
     "mean": _mean,
 }
