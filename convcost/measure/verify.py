@@ -94,7 +94,10 @@ def _flop_counter(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, A
         families[_torch_family(str(packet))] += flops // 2
     reasons = {}
     if not families[ATTENTION]:
-        reasons[ATTENTION] = "FlopCounterMode sees attention taken apart into matrix products"
+        reasons[ATTENTION] = (
+            "FlopCounterMode has no formula for a processor's fused attention, "
+            "and sees any other taken apart into matrix products"
+        )
     if uncounted := [name for name in _UNCOUNTED_BY_TORCH if name in seen.names]:
         reasons = _with_uncounted(reasons, f"FlopCounterMode counts 0 for {', '.join(uncounted)}")
     return SecondCount(families, reasons)

@@ -61,8 +61,6 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
         notices = (_ESCAPED,) if escaped else ()
         if isinstance(found, Graph):
             return Trace(found, notices)
-        if any(tensor.is_meta for tensor in state.tensors()):
-            raise NeedsDataError(found)
         with state.kept_with_data():
             graph = _run(state, module, args, kwargs, name, real=True)
     reason = f"run on data, because a pass without it can't tell: {found}"
@@ -76,7 +74,12 @@ def _without_data(
     kwargs: Mapping[str, Any],
     name: str,
 ) -> Graph | str:
-    """What a pass without data gives, or why it can't tell."""
+    """What a pass without data gives, or why it can't tell.
+
+    Raises:
+        ForwardError: the model has lazy parameters, and its own code raised an error.
+        NeedsDataError: the pass needs data, and the module has none.
+    """
     try:
         with state.kept():
             return _run(state, module, args, kwargs, name, real=False)
@@ -84,7 +87,10 @@ def _without_data(
         # what only fails without data runs with it, and what fails is told in torch's words
         if any(is_lazy(tensor) for tensor in state.tensors()):
             raise
-        return str(error)
+        reason = str(error)
+        if any(tensor.is_meta for tensor in state.tensors()):
+            raise NeedsDataError(reason) from error
+        return reason
 
 
 def value_at(
