@@ -85,8 +85,11 @@ class Field(NamedTuple):
         axes = list(axes)
         if not axes:
             return self
-        pooled = self.map_axes(dict.fromkeys(axes, _pooled))
-        return pooled._replace(bounds=_without(self.bounds, axes))
+        return self.without_step(axes)._replace(bounds=_without(self.bounds, axes))
+
+    def without_step(self, axes: Iterable[int]) -> Field:
+        """The field where no step between neighbours along ``axes`` is known; bounds stay."""
+        return self.map_axes(dict.fromkeys(axes, _pooled))
 
     def mix(self, axes: Iterable[int]) -> Field:
         """The same where the axes keep their positions."""

@@ -8,7 +8,6 @@ from math import prod
 from typing import Any
 
 from convcost.analyses.receptive_field.axis import (
-    POOLED,
     AxisField,
     adaptive,
     at_position,
@@ -164,12 +163,8 @@ def _spatially(field: Field, changes: Sequence[Change | None]) -> Field:
             followed[axis] = change
         else:
             # the step between positions that aren't followed isn't known any more
-            field = field.map_axes(dict.fromkeys(axes_of(field.dims[dim]), _without_step))
+            field = field.without_step(axes_of(field.dims[dim]))
     return field.map_axes(followed) if followed else field
-
-
-def _without_step(_: AxisField) -> AxisField:
-    return POOLED
 
 
 def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:
