@@ -44,8 +44,14 @@ def _in_a_notebook(report: Report) -> str:
     return table(report)
 
 
+def _as_text(report: Report) -> str:
+    """A report as ``print`` shows it."""
+    return _render(report, "table")
+
+
 # a report knows no renderer, so what knows both puts them together
 Report._repr_html_ = _in_a_notebook  # type: ignore[attr-defined]
+Report.__str__ = _as_text  # type: ignore[method-assign, assignment]
 
 
 def compare(  # noqa: PLR0913  the command's own options

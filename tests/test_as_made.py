@@ -145,6 +145,12 @@ def test_a_forward_of_the_instance_stays_and_is_what_is_timed() -> None:
     assert vars(model[2])["forward"] is forward  # type: ignore[index]
 
 
+class Noisy(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        noisy: Tensor = x + torch.rand(3, 1, 1)
+        return noisy if noisy.mean() > 0 else x
+
+
 def test_random_numbers_go_on_as_if_nothing_had_been_drawn(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(STRIDED)
     own = small()
@@ -153,6 +159,8 @@ def test_random_numbers_go_on_as_if_nothing_had_been_drawn(tmp_path: Path) -> No
     package.compare(source, variants=["separable"], settings=QUICK)
     package.profile(source, input=(1, 3, 64, 64), settings=QUICK)
     package.profile(own, input=(1, 3, 16, 16), settings=QUICK)
+    package.profile(own, input=(1, 3, 16, 16), measure=False, verify=True)
+    package.profile(Noisy(), input=(1, 3, 16, 16), settings=QUICK)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -40,6 +40,25 @@ def over_positions(first: nn.Module, recurrent: nn.Module, x: Tensor) -> Tensor:
     return recurrent(first(x).transpose(1, 2))[0].transpose(1, 2)  # type: ignore[no-any-return]
 
 
+def one_direction(first: nn.Module, recurrent: nn.Module, x: Tensor) -> Tensor:
+    return over_positions(first, recurrent, x)[:, :8]
+
+
+def along_rows(first: nn.Module, recurrent: nn.Module, x: Tensor) -> Tensor:
+    rows = first(x)[0].permute(2, 1, 0)
+    return recurrent(rows)[0].permute(2, 1, 0)[None]  # type: ignore[no-any-return]
+
+
+def state_at_each_position(first: nn.Module, recurrent: nn.Module, x: Tensor) -> Tensor:
+    steps = first(x).permute(0, 2, 1)
+    return recurrent(steps)[1].permute(0, 2, 1)  # type: ignore[no-any-return]
+
+
+def from_a_mean(first: nn.Module, recurrent: nn.Module, x: Tensor) -> Tensor:
+    y = first(x).transpose(1, 2)
+    return recurrent(y, y.mean(1)[None])[0].transpose(1, 2)  # type: ignore[no-any-return]
+
+
 def frame_by_frame(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
     y = first(x)
     return torch.stack([second(y[:, :, t]) for t in range(y.shape[2])], 2)
@@ -151,6 +170,11 @@ def both_halves_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tenso
     return right * 2  # type: ignore[no-any-return]
 
 
+def beside_a_mean(first: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    return torch.cat([y, y.mean((2, 3), keepdim=True).expand_as(y)], 1)[:, :8]
+
+
 def half_of_a_cat(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
     return torch.cat([first(x), second(x)], 1).chunk(2, 1)[0]
 
@@ -250,8 +274,29 @@ CASES = {
     "an LSTM both ways": Case(
         Does(over_positions, conv1(), nn.LSTM(8, 8, batch_first=True, bidirectional=True)),
         LINE,
+        "exact",
+        (2,),
+    ),
+    "one direction of an LSTM both ways": Case(
+        Does(one_direction, conv1(), nn.LSTM(8, 8, batch_first=True, bidirectional=True)),
+        LINE,
         "upper_bound",
         (2,),
+    ),
+    "two layers of an LSTM both ways": Case(
+        Does(one_direction, conv1(), nn.LSTM(8, 8, 2, batch_first=True, bidirectional=True)),
+        LINE,
+        "exact",
+        (2,),
+    ),
+    "a GRU along each row": Case(
+        Does(along_rows, conv(), nn.GRU(8, 8, bidirectional=True)), IMAGE, "exact"
+    ),
+    "the last state of a GRU": Case(
+        Does(state_at_each_position, conv1(), nn.GRU(8, 8)), LINE, "upper_bound", (2,)
+    ),
+    "a GRU that starts from a mean": Case(
+        Does(from_a_mean, conv1(), nn.GRU(8, 8, batch_first=True)), LINE, "exact", (2,)
     ),
     "a GRU": Case(
         Does(over_positions, conv1(), nn.GRU(8, 8, batch_first=True)), LINE, "upper_bound", (2,)
@@ -297,6 +342,7 @@ CASES = {
         Does(both_halves_written, conv(), conv(4, 4, 5)), IMAGE, "upper_bound"
     ),
     "half of a cat": Case(Does(half_of_a_cat, conv(), conv(3, 8, 7)), IMAGE, "upper_bound"),
+    "the half of a cat beside a mean": Case(Does(beside_a_mean, conv()), IMAGE, "upper_bound"),
     "the half of a cat that sees all": Case(Does(half_of_a_cat, conv(3, 8, 7), conv()), IMAGE),
     "shuffled units": Case(shuffled_units(conv(6, 6), conv(6, 6), conv(6, 6)), (1, 12, 16, 16)),
     "shuffled by torch": Case(Does(shuffled_by_torch, conv(), conv(3, 8, 7)), IMAGE, "upper_bound"),

@@ -439,6 +439,12 @@ def test_a_diff_without_a_change_has_no_table(format: str) -> None:  # noqa: A00
     assert "nothing differs" in Report("diff", "a → b", (), {}, ())._repr_html_()  # type: ignore[attr-defined]
 
 
+def test_print_shows_a_report_as_its_table() -> None:
+    report = Report("diff", "a → b", (), {}, ())
+    assert str(report) == render(report, "table")
+    assert repr(report).startswith("Report(kind='diff'")
+
+
 def test_a_diff_that_has_no_room_keeps_what_layers_have(tmp_path: Path) -> None:
     rows = tuple(
         changed(f"layer{i}", parameters=(1_000, 2_000), multiplications=(10_000, 20_000))

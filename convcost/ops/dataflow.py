@@ -26,10 +26,16 @@ class Attention(NamedTuple):
 
 
 class Recurrence(NamedTuple):
-    """A layer that reads a sequence step by step: each output depends on those before it."""
+    """Layers that read a sequence along the dimension ``time``, in one or both directions.
+
+    Each step depends on those before it; ``alike`` is whether all features of a step do so.
+    """
 
     multiplications: int
-    kind: str = "lstm"
+    kind: str
+    time: int
+    both_ways: bool = False
+    alike: bool = True
 
 
 class AdaptivePool(NamedTuple):

@@ -53,8 +53,8 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
     """
     # each stand-in holds its class
     alive = sys.getrefcount(Traced)
-    with uncollected(), _plain_paths(), torch.inference_mode():
-        state = ModuleState(module)
+    state = ModuleState(module)
+    with uncollected(), _apart(state):
         found = _without_data(state, module, args, kwargs, name)
         # the pass on data must not find what the other left
         escaped = sys.getrefcount(Traced) > alive and forget_escaped()
@@ -106,7 +106,7 @@ def value_at(
     state = ModuleState(module)
     tracer = Tracer(RULES, state.parameters, state.buffers, _device(state), real=True)
     tracer.wanted = index
-    with _plain_paths(), torch.inference_mode(), state.kept_with_data():
+    with _apart(state), state.kept_with_data():
         _run(state, module, args, kwargs, "", real=True, tracer=tracer)
     found = tracer.nodes[index] if index < len(tracer.nodes) else None
     same = found is not None and (found.name, found.shape) == (node.name, node.shape)
@@ -176,6 +176,18 @@ def _unused(state: ModuleState, used: Collection[int]) -> Iterator[Node]:
     for owner, parameters in groups.items():
         name = f"{owner}.unused" if owner else "unused"
         yield Node(name, Unused(), (), (0,), tuple(parameters), module=owner)
+
+
+@contextmanager
+def _apart(state: ModuleState) -> Iterator[None]:
+    """No gradients, each op by itself, and random numbers that go on as if none had been drawn."""
+    device = _device(state)
+    with (
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
+        _plain_paths(),
+        torch.inference_mode(),
+    ):
+        yield
 
 
 @contextmanager

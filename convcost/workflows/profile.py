@@ -252,9 +252,11 @@ def _run(
         return None, ()
     if request.measure:
         need_memory([costs], loaded.module, request.settings)
+    from convcost.measure.machine import with_seed  # noqa: PLC0415  torch
     from convcost.sources.module_state import ModuleState  # noqa: PLC0415
 
-    with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr):
+    seed = request.settings.seed
+    with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr), with_seed(seed):
         if request.verify:
             notify("counting with fvcore and FlopCounterMode", None)
         counts = verification(loaded, graph, costs) if request.verify else ()

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 _FAMILIES = {
     "conv": "convolutions",
     "conv_transpose": "convolutions",
-    "linear": "matrix products",
-    "matmul": "matrix products",
+    **dict.fromkeys(("linear", "matmul", "lstm", "gru", "rnn"), "matrix products"),
     "attention": "attention",
 }
 _MULTIPLYING = tuple(dict.fromkeys(_FAMILIES.values()))

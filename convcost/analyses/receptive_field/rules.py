@@ -329,10 +329,14 @@ def _attention(_: Attention, fields: Fields, shapes: Shapes) -> Field:
     return union_of([query, *seen, *masks], len(shapes[-1]))
 
 
-def _recurrence(_: Recurrence, fields: Fields, __: Shapes) -> Field:
-    field = fields[0]
-    axes = [axis for dim in field.dims for axis in axes_of(dim)]
-    return field.lose(axes, "each step sees those before it")
+def _recurrence(op: Recurrence, fields: Fields, shapes: Shapes) -> Field:
+    last = len(fields[0].dims) - 1
+    field = with_all_of(fields[1:], _summed(fields[0], last, kept=True))
+    steps = axes_of(field.dims[op.time])
+    if op.both_ways:
+        seen = field.mix(steps)
+        return seen if op.alike else seen.at(last, dim_of(bytes(shapes[-1][last])))
+    return field.lose(steps, "each step sees those before it")
 
 
 def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:

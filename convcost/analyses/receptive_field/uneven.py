@@ -55,7 +55,8 @@ def take(field: Field, dim: int, size: int, taken: slice) -> Field:
 
 def one_of_several(field: Field, dim: int) -> Field:
     """``field`` where what is taken along an uneven dimension may see less than it says."""
-    return field.bound(range(len(field.boxes[0])), _REASON).at(dim, ())
+    bounds = dict.fromkeys(range(len(field.boxes[0])), _REASON)
+    return field._replace(bounds={**field.bounds, **bounds}).at(dim, ())
 
 
 def reorder(field: Field, dim: int, size: int) -> Field:

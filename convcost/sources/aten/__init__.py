@@ -18,6 +18,7 @@ from convcost.sources.aten import (
     moves,
     pools,
     quantized,
+    recurrent,
     reductions,
     views,
 )
@@ -32,4 +33,5 @@ RULES: dict[str, Callable[..., Any]] = {
     **matrices.RULES,
     **convolutions.RULES,
     **quantized.RULES,
+    **recurrent.RULES,
 }

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from convcost.errors import ShapeError
-from convcost.ops import Attention, Elementwise, Linear, Matmul, Op, Recurrence, Shape
+from convcost.ops import Attention, Elementwise, Linear, Matmul, Op, Shape
 from convcost.sources.traced import node_of
 from convcost.sources.tracer import Tracer
 
@@ -126,17 +126,6 @@ def _attention(
     return tracer.emit(op, (query, key, value, mask), shape, like=query)
 
 
-def _rnn_layer(  # one layer of an LSTM, one direction
-    tracer: Tracer, func: Any, x: Tensor, weight: Tensor, *args: Any, **kwargs: Any
-) -> Any:
-    # per step: [n, 4 h] = [n, i] [i, 4 h] + [n, h] [h, 4 h]
-    gates, features = weight.shape
-    hidden = gates // 4
-    steps = prod(x.shape[:-1])
-    op = Recurrence(steps * gates * (features + hidden))
-    return tracer.run_on_twins(func, (x, weight, *args), kwargs, op)
-
-
 RULES: dict[str, Callable[..., Any]] = {
     "linear": _linear,
     "matmul": _matmul,
@@ -145,7 +134,6 @@ RULES: dict[str, Callable[..., Any]] = {
     "mv": _matmul,
     "dot": _matmul,
     "vdot": _matmul,
-    "mkldnn_rnn_layer": _rnn_layer,
     "addmm": _addmm,
     "baddbmm": _addmm,
     "scaled_dot_product_attention": _attention,

@@ -23,7 +23,7 @@ affine_grid_generator as_strided masked_scatter take put meshgrid cartesian_prod
 select_scatter slice_scatter bincount one_hot searchsorted bucketize nonzero cdist
 torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align torchvision::ps_roi_pool
 torchvision::nms max_unpool2d max_unpool3d _embedding_bag embedding_bag fractional_max_pool2d
-fractional_max_pool3d
+fractional_max_pool3d _pack_padded_sequence _pad_packed_sequence
 """.split()
 
 
