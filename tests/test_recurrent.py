@@ -57,7 +57,8 @@ def test_a_layer_is_one_op_with_the_shapes_that_it_gives(name: str, shape: tuple
 def counted(model: nn.Module, x: Tensor) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(x)
-    return counter.get_total_flops() // 2
+    total: int = counter.get_total_flops()
+    return total // 2
 
 
 def packed(layer: nn.Module, x: Tensor) -> Tensor:
@@ -84,8 +85,12 @@ def test_a_projected_lstm_multiplies_for_its_projection_too() -> None:
 
 def test_features_that_do_not_fit_are_told_in_torchs_words() -> None:
     settings: dict[str, Any] = {
-        **{"has_biases": True, "num_layers": 1, "dropout": 0.0},
-        **{"train": False, "bidirectional": False, "batch_first": False},
+        "has_biases": True,
+        "num_layers": 1,
+        "dropout": 0.0,
+        "train": False,
+        "bidirectional": False,
+        "batch_first": False,
     }
     model = Does(
         lambda gru, x: torch.gru(
