@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -12,14 +12,13 @@ from torch import Tensor
 
 from convcost.graph import Node, Parameter
 from convcost.ops import Elementwise, Input, Op, Reshape, Shape
-from convcost.sources.traced import META, Traced, first_node, node_of, share_storage
+from convcost.sources.traced import META, Traced, node_of, results_in
 
 
 class Recorder:
-    """Records a node for each op; ``real`` where every op runs on data as well.
+    """Records a node for each op.
 
-    ``failed_at`` is the path of the module whose ``forward`` raised an error. Where the pass is
-    real, ``kept`` is a copy of what the node of the index ``wanted`` gave.
+    ``failed_at`` is the path of the module whose ``forward`` raised an error.
     """
 
     def __init__(
@@ -27,15 +26,10 @@ class Recorder:
         parameters: Mapping[int, tuple[str, Tensor]],
         buffers: Iterable[int],
         device: torch.device,
-        *,
-        real: bool,
     ) -> None:
         self.nodes: list[Node] = []
         self.returned: dict[tuple[str, int], int | None] = {}
         self.failed_at = ""
-        self.wanted: int | None = None
-        self.kept: Tensor | None = None
-        self.real = real
         self._parameters = parameters
         self._state = {*parameters, *buffers}
         self._device = device
@@ -45,8 +39,6 @@ class Recorder:
         self._new_twins: dict[tuple[Shape, torch.dtype, bool], Tensor] = {}
         self.shadows: dict[int, Traced] = {}
         self.seen_layers: dict[tuple[Any, ...], Any] = {}
-        self._results: Iterator[Tensor] = iter(())
-        self._marked: list[ref[Tensor]] = []
         self.constants: list[Tensor] = []
         self._stack: list[tuple[str, int]] = [("", 0)]
         self._calls = 0
@@ -61,7 +53,7 @@ class Recorder:
         self._stack.append((path, self._calls))
         try:
             result = forward(*args, **kwargs)
-            node = result.node if type(result) is Traced else first_node(result)
+            node = result.node if type(result) is Traced else self.first_node(result)
             if node != len(self.nodes) - 1:
                 self.returned[self._stack[-1]] = node
         except Exception:
@@ -72,14 +64,15 @@ class Recorder:
         finally:
             self._stack.pop()
 
+    def first_node(self, result: Any) -> int | None:
+        """The node of the first tensor in what a ``forward`` gave."""
+        found = (node_of(self.shadows.get(id(tensor), tensor)) for tensor in results_in(result))
+        return next((node for node in found if node is not None), None)
+
     def input(self, name: str, tensor: Tensor) -> Tensor:
         """The stand-in for one of the model's inputs."""
         shape = tuple(tensor.shape)
         self.nodes.append(Node(name, Input(shape), (), shape, (), tensor.dtype.itemsize))
-        if self.real:
-            copy = tensor.clone()
-            self._mark(copy, len(self.nodes) - 1)
-            return copy
         twin = torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device=META)
         return self._wrap(twin, len(self.nodes) - 1)
 
@@ -130,9 +123,7 @@ class Recorder:
             if shadow is not None:
                 return shadow.twin
             with torch.inference_mode(mode=False):
-                found = torch.empty_strided(
-                    tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
-                )
+                found = _like(tensor)
             if id(tensor) in self._state:
                 self._twins[id(tensor)] = found
         return found
@@ -152,10 +143,8 @@ class Recorder:
         twin: Tensor | None = None,
         dtype: torch.dtype | None = None,
         view_of: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Traced:
         """Records ``op`` and gives its output, whose metadata is ``twin``'s or ``like``'s."""
-        if self.real:
-            return self._emit_real(op, tensors, view_of)
         if view_of is not None:
             view_of = self.shadows.get(id(view_of), view_of)
         if twin is None:
@@ -168,42 +157,20 @@ class Recorder:
             made.holder, made.shows = view_of, op
         return made
 
+    def alias(self, x: Traced) -> Traced:
+        """``x`` under another name, which is no node."""
+        made = self._wrap(x.twin, x.node)
+        self.show(x, made, Reshape("alias"))
+        return made
+
     def show(self, base: Traced, view: Traced, op: Op) -> None:
         """Notes that ``view`` shows ``op`` of ``base``."""
         view.base, view.shows = base, op
         base.views = base.views or []
         base.views.append(ref(view))
 
-    def _emit_real(
-        self, op: Op, tensors: Iterable[Tensor | None], view_of: Tensor | None
-    ) -> Tensor:
-        """Records ``op`` for the next of the tensors that it gave on data."""
-        result = next(self._results)
-        if isinstance(op, Reshape) and view_of is not None and not share_storage(result, view_of):
-            view_of = None
-        index = self.record(op, tensors, tuple(result.shape), result.dtype.itemsize, view_of)
-        self._mark(result, index)
-        if index == self.wanted:
-            self.kept = result.clone()
-        return result
-
-    def expect_twice(self) -> None:
-        """The next result of an op on data is the result of two nodes."""
-        if self.real:
-            result = next(self._results)
-            self._results = iter((result.detach(), result, *self._results))
-
-    def _mark(self, tensor: Tensor, node: int) -> None:
-        """Notes on a tensor with data what made it; it may be the user's own, and shared."""
-        tensor.node = node  # type: ignore[attr-defined]
-        self._marked.append(ref(tensor))
-
     def forget(self) -> None:
-        """Takes the notes off all tensors that are still there."""
-        for marked in self._marked:
-            tensor = marked()
-            if tensor is not None:
-                tensor.__dict__.pop("node", None)
+        """Takes what was noted on the user's own tensors off them: without data, nothing was."""
 
     def record(  # noqa: PLR0913  a node has as many sides
         self,
@@ -250,8 +217,6 @@ class Recorder:
         key = id(tensor)
         if key in self.shadows:
             inputs.append(self.shadows[key].node)
-        elif self.real and (node := node_of(tensor)) is not None:
-            inputs.append(node)
         elif key in self._parameters:
             parameters.append(self.parameter(tensor))
 
@@ -292,10 +257,19 @@ class Recorder:
         """A parameter or constant that is used as an input is: a node, so that it has a shape."""
         if type(x) is Traced or node_of(x) is not None or id(x) in self.shadows:
             return x
-        if not self.real:
-            return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
-        self._results = iter((x.detach(), *self._results))
-        return self.emit(Elementwise("constant"), (x,), tuple(x.shape))
+        return self.emit(Elementwise("constant"), (x,), tuple(x.shape), like=x)
+
+
+def _like(tensor: Tensor) -> Tensor:
+    """A tensor of the same shape, strides and size that has no data."""
+    dtype = _HELD_AS.get(tensor.dtype, tensor.dtype)
+    if tensor.layout is not torch.strided:
+        return torch.empty(tensor.shape, dtype=dtype, device=META)
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device=META)
+
+
+_HELD_AS = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: torch.int32}
+"""What the dtypes of quantised tensors are held as, for which there is no meta device."""
 
 
 def _is_channels_last(source: Tensor, shape: Shape) -> bool:

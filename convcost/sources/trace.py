@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from convcost.ops import Unused
 from convcost.sources.aten import RULES
 from convcost.sources.escaped import forget_escaped
 from convcost.sources.module_state import ModuleState
-from convcost.sources.traced import Traced, first_node
+from convcost.sources.on_data import DataTracer
+from convcost.sources.traced import Traced
 from convcost.sources.tracer import NeedsDataError, Tracer
 from convcost.uncollected import uncollected
 
@@ -31,6 +32,9 @@ class Trace(NamedTuple):
 
     graph: Graph
     notices: tuple[str, ...]
+
+
+_Tracer = TypeVar("_Tracer", bound=Tracer)
 
 
 class ForwardError(Exception):
@@ -62,7 +66,7 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
         if isinstance(found, Graph):
             return Trace(found, notices)
         with state.kept_with_data():
-            graph = _run(state, module, args, kwargs, name, real=True)
+            graph = _run(state, module, args, kwargs, name, _tracer(state, DataTracer))
     reason = f"run on data, because a pass without it can't tell: {found}"
     return Trace(graph, (reason, *notices))
 
@@ -82,7 +86,7 @@ def _without_data(
     """
     try:
         with state.kept():
-            return _run(state, module, args, kwargs, name, real=False)
+            return _run(state, module, args, kwargs, name, _tracer(state, Tracer))
     except (NeedsDataError, ForwardError) as error:
         # what only fails without data runs with it, and what fails is told in torch's words
         if any(is_lazy(tensor) for tensor in state.tensors()):
@@ -104,10 +108,10 @@ def value_at(
         ForwardError: the model's own code raised an error.
     """
     state = ModuleState(module)
-    tracer = Tracer(RULES, state.parameters, state.buffers, _device(state), real=True)
+    tracer = _tracer(state, DataTracer)
     tracer.wanted = index
     with _apart(state), state.kept_with_data():
-        _run(state, module, args, kwargs, "", real=True, tracer=tracer)
+        _run(state, module, args, kwargs, "", tracer)
     found = tracer.nodes[index] if index < len(tracer.nodes) else None
     same = found is not None and (found.name, found.shape) == (node.name, node.shape)
     return tracer.kept if same else None
@@ -119,19 +123,15 @@ def _run(  # noqa: PLR0913
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     name: str,
-    *,
-    real: bool,
-    tracer: Tracer | None = None,
+    tracer: Tracer,
 ) -> Graph:
-    device = _device(state)
-    tracer = tracer or Tracer(RULES, state.parameters, state.buffers, device, real=real)
-    inputs = [_stand_in(tracer, value, f"input{i or ''}", device) for i, value in enumerate(args)]
-    named = {key: _stand_in(tracer, value, f"input.{key}", device) for key, value in kwargs.items()}
+    inputs = [_given(tracer, value, f"input{i or ''}") for i, value in enumerate(args)]
+    named = {key: _given(tracer, value, f"input.{key}") for key, value in kwargs.items()}
     state.wrap_forward(tracer.watched_module)
     try:
         with tracer:
             result = module(*inputs, **named)
-        output = first_node(result)
+        output = tracer.first_node(result)
     except NeedsDataError:
         raise
     except Exception as error:
@@ -145,23 +145,25 @@ def _run(  # noqa: PLR0913
     return Graph(name, (*tracer.nodes, *unused), last, tracer.returned)
 
 
+def _tracer(state: ModuleState, kind: type[_Tracer]) -> _Tracer:
+    return kind(RULES, state.parameters, state.buffers, _device(state))
+
+
 def _device(state: ModuleState) -> torch.device:
     """The device of the model's first real tensor: what a question about the device is told."""
     devices = (tensor.device for tensor in state.tensors() if not tensor.is_meta)
     return next(devices, torch.device("cpu"))
 
 
-def _stand_in(tracer: Tracer, value: Any, name: str, device: torch.device) -> Any:
-    """``value`` with a stand-in for each tensor; shapes become data where the pass is real."""
+def _given(tracer: Tracer, value: Any, name: str) -> Any:
+    """``value`` with what the model is given in the place of each tensor."""
     if isinstance(value, Tensor):
-        if tracer.real:
-            value = torch.rand(value.shape).to(device, value.dtype) if value.is_meta else value
         return tracer.input(name, value)
     if isinstance(value, list | tuple):
-        parts = [_stand_in(tracer, v, f"{name}[{i}]", device) for i, v in enumerate(value)]
-        return type(value)(parts) if type(value) in (list, tuple) else type(value)(*parts)
+        parts = [_given(tracer, v, f"{name}[{i}]") for i, v in enumerate(value)]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if isinstance(value, dict):
-        return {k: _stand_in(tracer, v, f"{name}[{k}]", device) for k, v in value.items()}
+        return {k: _given(tracer, v, f"{name}[{k}]") for k, v in value.items()}
     return value
 
 

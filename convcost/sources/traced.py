@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 from weakref import ref
 
@@ -47,7 +46,7 @@ class Traced(Tensor):
 
 def node_of(tensor: Tensor) -> int | None:
     """The index of the node that made a tensor, or None."""
-    return getattr(tensor, "node", None)
+    return getattr(getattr(tensor, "stand_in", tensor), "node", None)
 
 
 def share_storage(first: Tensor, second: Tensor) -> bool:
@@ -56,11 +55,11 @@ def share_storage(first: Tensor, second: Tensor) -> bool:
     return bool(one._cdata == other._cdata)  # noqa: SLF001  data_ptr is 0 without data
 
 
-def first_node(result: Any) -> int | None:
-    """The node of the first tensor in what a ``forward`` gave, an object of the user's own too."""
-    is_object = hasattr(result, "__dict__") and not isinstance(result, Tensor)
-    tensors = chain(tensors_in(result), tensors_in(vars(result) if is_object else ()))
-    return next((node for t in tensors if (node := node_of(t)) is not None), None)
+def results_in(result: Any) -> Iterator[Tensor]:
+    """Every tensor in what a ``forward`` gave, an object of the user's own too."""
+    yield from tensors_in(result)
+    if hasattr(result, "__dict__") and not isinstance(result, Tensor):
+        yield from tensors_in(vars(result))
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

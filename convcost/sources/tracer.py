@@ -34,10 +34,8 @@ class Tracer(Writer, TorchDispatchMode):
         parameters: Mapping[int, tuple[str, Tensor]],
         buffers: Iterable[int],
         device: torch.device,
-        *,
-        real: bool,
     ) -> None:
-        Writer.__init__(self, parameters, buffers, device, real=real)
+        Writer.__init__(self, parameters, buffers, device)
         TorchDispatchMode.__init__(self)  # type: ignore[no-untyped-call]
         self._rules = rules
         self._layers: dict[tuple[type, Any], Callable[..., Any] | None] = {}
@@ -64,13 +62,11 @@ class Tracer(Writer, TorchDispatchMode):
             # an op hashes slowly, and lives as long as torch does
             rule = self._resolved[id(func)]
         except KeyError:
-            rule = self._resolved[id(func)] = self._rules.get(_base_name(func))
+            rule = self._resolved[id(func)] = self.rule_of(func)
         if rule is None:
             return self._unknown(func, args, kwargs)
-        if not (args and type(args[0]) is Traced) and not self._any_traced(args, kwargs):
+        if not (args and type(args[0]) is Traced) and not self.any_traced(args, kwargs):
             return self._constant(func, args, kwargs)
-        if self.real:
-            return self._run(rule, func, args, kwargs)
         return rule(self, func, *args, **kwargs)
 
     def watched_module(self, path: str, module: nn.Module) -> Callable[..., Any]:
@@ -78,38 +74,35 @@ class Tracer(Writer, TorchDispatchMode):
         attributes = module.__dict__
         kind = (type(module), attributes.get("inplace"))
         if kind not in self._layers:
-            layer = None if self.real else one_op(*kind)
+            layer = one_op(*kind)
             self._layers[kind] = layer and at_once(layer, self._rules[layer.op])
         run = self._layers[kind]
         if run is None or "forward" in attributes:
             return self.watched(path, module.forward)
         return partial(run, self, path, module)
 
-    def _run(
-        self, rule: Callable[..., Any], func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        result = func(*args, **kwargs)
-        self._results = iter(list(tensors_in((result,))))
-        rule(self, func, *args, **kwargs)
-        return result
+    def rule_of(self, func: Any) -> Callable[..., Any] | None:
+        """The rule of an op, None where there is none."""
+        return self._rules.get(base_name(func))
 
-    def _any_traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def any_traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether one of the tensors depends on the model or its input."""
         return any(map(self.is_traced, tensors_in((args, kwargs))))
 
     def _constant(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An op on no tensor of the model: computed for real where small."""
         found = list(tensors_in((args, kwargs)))
-        if self.real or (found and sum(map(Tensor.numel, found)) <= SMALL):
-            return self._for_real(func, args, kwargs)
+        if found and sum(map(Tensor.numel, found)) <= SMALL:
+            return self.for_real(func, args, kwargs)
         twins, twin_kwargs = self.without_data(args), self.without_data(kwargs)
         if not found and "device" in _argument_names(func):
             twin_kwargs["device"] = META
         result = func(*twins, **twin_kwargs)
         if not isinstance(result, Tensor) or (not found and result.numel() <= SMALL):
-            return self._for_real(func, args, kwargs)
+            return self.for_real(func, args, kwargs)
         return self.emit(Elementwise("constant"), (), tuple(result.shape), twin=result)
 
-    def _for_real(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def for_real(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A constant computed; one of the user's own that is written to is put back afterwards."""
         if func._schema.is_mutable and args:  # noqa: SLF001  the op's own word
             target = args[0]
@@ -155,33 +148,21 @@ class Tracer(Writer, TorchDispatchMode):
 
     def _unknown(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An op that no rule names: taken apart, run on the twins, or told to be unknown."""
-        if not self._any_traced(args, kwargs):
+        if not self.any_traced(args, kwargs):
             return self._constant(func, args, kwargs)
-        if torch.Tag.pointwise in func.tags:
-            return self._generic(func, args, kwargs, Elementwise(_base_name(func)))
-        if func._can_decompose():  # noqa: SLF001  the dispatch mode's own protocol
-            with self:
-                result = func.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
-        return self._generic(func, args, kwargs, Opaque(_base_name(func)))
+        result = self.taken_apart(func, args, kwargs)
+        if result is not NotImplemented:
+            return result
+        known = torch.Tag.pointwise in func.tags
+        name = base_name(func)
+        return self.run_on_twins(func, args, kwargs, Elementwise(name) if known else Opaque(name))
 
-    def _generic(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], op: Op) -> Any:
-        if self.real:
-            return self._run(
-                lambda tracer, *_, **__: tracer.outputs(op, args, kwargs), func, args, kwargs
-            )
-        return self.run_on_twins(func, args, kwargs, op)
-
-    def outputs(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Records one node for each tensor that a real run gave."""
-        results = list(self._results)
-        sources: Sequence[Tensor] = list(tensors_in((args, kwargs)))
-        for i, result in enumerate(results):
-            self._results = iter((result,))
-            self.emit(
-                op if i == 0 else Output(), sources if i == 0 else results[:1], tuple(result.shape)
-            )
+    def taken_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the ops give that ``func`` is made of; ``NotImplemented`` where it is left whole."""
+        if torch.Tag.pointwise in func.tags or not func._can_decompose():  # noqa: SLF001  the dispatch mode's own protocol
+            return NotImplemented
+        with self:
+            return func.decompose(*args, **kwargs)
 
     def run_on_twins(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], op: Op) -> Any:
         """The op's own meta kernel, and ``op`` recorded for what it gives.
@@ -189,16 +170,22 @@ class Tracer(Writer, TorchDispatchMode):
         Raises:
             NeedsDataError: it has none, or none without data.
         """
-        if self.real:
-            return self.outputs(op, args, kwargs)
-        try:
-            result = func(*self.without_data(args), **self.without_data(kwargs))
-        except (NotImplementedError, RuntimeError, TypeError) as error:
-            raise NeedsDataError(f"{func}: {error}") from error
+        result = self.twins_of(func, args, kwargs)
         if func._schema.is_mutable and args:  # noqa: SLF001  the op's own word
             return self.write(op, args[0], list(tensors_in((args, kwargs))))
         sources = list(tensors_in((args, kwargs)))
         return self._wrap_results(op, sources, result, first=None)
+
+    def twins_of(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the op's meta kernel gives.
+
+        Raises:
+            NeedsDataError: it has none, or none without data.
+        """
+        try:
+            return func(*self.without_data(args), **self.without_data(kwargs))
+        except (NotImplementedError, RuntimeError, TypeError) as error:
+            raise NeedsDataError(f"{func}: {error}") from error
 
     def _wrap_results(
         self, op: Op, sources: Sequence[Tensor], result: Any, first: Tensor | None
@@ -222,7 +209,7 @@ class Tracer(Writer, TorchDispatchMode):
         raise NeedsDataError(f"{op.kind} gives a value")
 
 
-def _base_name(func: Any) -> str:
+def base_name(func: Any) -> str:
     """``conv2d`` of ``aten::conv2d.default``; other namespaces keep theirs."""
     name: str = func._schema.name  # noqa: SLF001  the op's own name
     return name.removeprefix("aten::")

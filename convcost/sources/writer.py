@@ -23,13 +23,11 @@ class Writer(Recorder):
             if target.base is not None or target.views or target.holder is not None:
                 self._write_through(target)
             return target
+        # a buffer, a parameter or a constant: it keeps its value, what was written is read from
+        # here on
         new = self.emit(op, tensors, shape, like=target, view_of=target)
-        if not self.real:
-            assert isinstance(new, Traced)  # noqa: S101  what emit gives without data
-            # a buffer, a parameter or a constant: it keeps its value, what was written is read
-            # from here on
-            self.shadows[id(target)] = new
-            self._write_through_constants(target, new)
+        self.shadows[id(target)] = new
+        self._write_through_constants(target, new)
         return target
 
     def _write_through_constants(self, target: Tensor, new: Traced) -> None:
@@ -37,9 +35,8 @@ class Writer(Recorder):
         for other in self.constants:
             if other is not target and share_storage(other, target):
                 op = _written(new, other)
-                made = self.emit(op, (other, new), tuple(other.shape), like=other)
-                assert isinstance(made, Traced)  # noqa: S101  the pass has no data
-                self.shadows[id(other)] = made
+                shape = tuple(other.shape)
+                self.shadows[id(other)] = self.emit(op, (other, new), shape, like=other)
 
     def _write_through(self, view: Traced) -> None:
         """What was written into a view is in its base as well, and in what else shows that."""

@@ -83,8 +83,6 @@ def _fill(tracer: Tracer, _: Any, x: Tensor, *__: Any, **___: Any) -> Tensor:
 
 def _copy(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
     """A copy where torch makes one, else the tensor itself."""
-    if tracer.real:
-        return tracer.run_on_twins(func, (x, *args), kwargs, Elementwise("copy"))
     twin = tracer.twin(x)
     result = func(twin, *tracer.without_data(args), **tracer.without_data(kwargs))
     if result is twin and type(x) is Traced:
@@ -176,7 +174,7 @@ def _dropout_in_place(kind: str) -> Callable[..., Any]:
     rule, write = _dropout(kind), _in_place(f"{kind}_in_training")
 
     def dropout(tracer: Tracer, func: Any, x: Tensor, p: float, training: bool) -> Any:  # noqa: FBT001
-        if training or type(x) is not Traced or tracer.real:
+        if training or type(x) is not Traced:
             return write(tracer, func, x, p, training)
         x.node = rule(tracer, func, x, p, training).node
         return x

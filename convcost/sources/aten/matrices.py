@@ -63,7 +63,6 @@ def _addmm(
     op = _product(second, first.shape[-1])
     if node_of(bias) is None:
         return tracer.emit(op, (first, second, bias), shape, dtype=first.dtype)
-    tracer.expect_twice()
     product = tracer.emit(op, (first, second), shape, dtype=first.dtype)
     add = Elementwise("add")
     return tracer.emit(add, (product, bias), shape, like=product, view_of=product)

@@ -30,7 +30,7 @@ fractional_max_pool3d _pack_padded_sequence _pad_packed_sequence
 def _concat(tracer: Tracer, func: Any, tensors: Sequence[Tensor], dim: int = 0) -> Any:
     # torch leaves out empty vectors, unless there is nothing else
     parts = [t for t in tensors if t.dim() > 1 or t.numel()] or list(tensors)
-    if tracer.real or len({part.dtype for part in parts}) > 1:
+    if len({part.dtype for part in parts}) > 1:
         place = positive(dim, parts[0].dim())
         return tracer.run_on_twins(func, (tensors, dim), {}, Concat(place))
     # constants have no node, but they move what follows them along

@@ -13,7 +13,7 @@ from convcost.sources.aten.settings import both_sides
 from convcost.sources.tracer import Tracer
 
 
-def _conv(tracer: Tracer, _: Any, x: Tensor, packed: Any, *__: Any) -> Tensor:
+def _conv(tracer: Tracer, func: Any, x: Tensor, packed: Any, *args: Any) -> Any:
     weight, bias = torch.ops.quantized.conv2d_unpack(packed)
     shape = tuple(weight.shape)
     groups = packed.groups()
@@ -27,13 +27,13 @@ def _conv(tracer: Tracer, _: Any, x: Tensor, packed: Any, *__: Any) -> Tensor:
         groups,
         bias is not None,
     )
-    return tracer.emit(op, (x,), op.output_shape(tuple(x.shape)))
+    return tracer.run_on_twins(func, (x, packed, *args), {}, op)
 
 
-def _linear(tracer: Tracer, _: Any, x: Tensor, packed: Any, *__: Any) -> Tensor:
+def _linear(tracer: Tracer, func: Any, x: Tensor, packed: Any, *args: Any) -> Any:
     weight, bias = torch.ops.quantized.linear_unpack(packed)
     op = Linear(weight.shape[1], weight.shape[0], bias is not None)
-    return tracer.emit(op, (x,), op.output_shape(tuple(x.shape)))
+    return tracer.run_on_twins(func, (x, packed, *args), {}, op)
 
 
 def _elementwise(kind: str) -> Callable[..., Any]:

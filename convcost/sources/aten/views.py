@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convcost.ops import Elementwise, Expand, Op, Permute, Rearrange, Reshape, Select, Slice
+from convcost.ops import Expand, Op, Permute, Rearrange, Reshape, Select, Slice
 from convcost.sources.aten.settings import named, positive
 from convcost.sources.traced import Traced, share_storage
 from convcost.sources.tracer import Tracer
@@ -23,7 +23,7 @@ def _as_made(rule: Callable[..., Any]) -> Callable[..., Any]:
     """A view of what was made outside inference mode must be made there too: torch checks it."""
 
     def outside(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        if x.is_inference() or tracer.real:
+        if x.is_inference():
             return rule(tracer, func, x, *args, **kwargs)
         with torch.inference_mode(mode=False), torch.no_grad():
             return rule(tracer, func, x, *args, **kwargs)
@@ -33,8 +33,6 @@ def _as_made(rule: Callable[..., Any]) -> Callable[..., Any]:
 
 def _on_twin(tracer: Tracer, func: Any, op: Op, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A view, by torch's own kernel for the shape and the strides."""
-    if tracer.real:
-        return tracer.emit(op, (x,), (), view_of=x)
     twin = tracer.twin(x)
     result = tracer.view(func, twin, args, kwargs)
     # a reshape copies what no strides can show
@@ -44,7 +42,9 @@ def _on_twin(tracer: Tracer, func: Any, op: Op, x: Tensor, *args: Any, **kwargs:
 
 def _same(tracer: Tracer, _: Any, x: Tensor, *__: Any, **___: Any) -> Any:
     """The same tensor under another name."""
-    return tracer.emit(Elementwise("copy"), (x,), tuple(x.shape), like=x, view_of=x)
+    if type(x) is Traced:
+        return tracer.alias(x)
+    return tracer.emit(Reshape("alias"), (x,), tuple(x.shape), like=x, view_of=x)
 
 
 def _reshape(kind: str) -> Callable[..., Any]:
@@ -126,7 +126,7 @@ def _select(tracer: Tracer, func: Any, x: Tensor, dim: int, index: int) -> Tenso
 
 def _split(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
     dim = positive(named(func, args, kwargs).get("dim", 0), x.dim())
-    twins = _parts(tracer, func, x, args, kwargs)
+    twins = func(tracer.twin(x), *args, **kwargs)
     parts, start = [], 0
     for twin in twins:
         op = Slice(dim, start, kind="split")
@@ -137,26 +137,18 @@ def _split(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> A
 
 def _unbind(tracer: Tracer, func: Any, x: Tensor, dim: int = 0) -> Any:
     dim = positive(dim, x.dim())
-    twins = _parts(tracer, func, x, (dim,), {})
+    twins = func(tracer.twin(x), dim)
     return [
         tracer.emit(Select(dim, i, "unbind"), (x,), tuple(twin.shape), twin=twin, view_of=x)
         for i, twin in enumerate(twins)
     ]
 
 
-def _parts(
-    tracer: Tracer, func: Any, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    if tracer.real:
-        return func(x, *args, **kwargs)
-    return func(tracer.twin(x), *args, **kwargs)
-
-
 def _in_place(rule: Callable[..., Any]) -> Callable[..., Any]:
     """A view that the tensor itself becomes: ``squeeze_``, ``transpose_``."""
 
     def become(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if tracer.real or type(x) is not Traced:
+        if type(x) is not Traced:
             return rule(tracer, func, x, *args, **kwargs)  # type: ignore[no-any-return]
         alias = x.twin.view_as(x.twin)
         view = rule(tracer, _Applied(func, alias), x, *args, **kwargs)

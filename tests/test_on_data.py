@@ -1,0 +1,100 @@
+"""A pass on data records what one without data records, node by node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  the field's own name for it
+from networks import Does
+from test_trace import MODELS
+from torch import Tensor, nn
+
+import convcost
+from convcost.graph import Graph
+from convcost.report import Value
+from convcost.sources import trace
+from convcost.sources.module_state import ModuleState
+from convcost.sources.on_data import DataTracer
+from convcost.sources.tracer import Tracer
+
+
+def conv(channels: int = 3, out: int = 8, size: int = 3) -> nn.Module:
+    return nn.Conv2d(channels, out, size, padding=size // 2)
+
+
+def half_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    y[:, :4] = second(y)[:, :4]
+    return y  # type: ignore[no-any-return]
+
+
+def constant_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    made = torch.zeros(1, 8, 16, 16)
+    made[:, :4] = second(first(x))[:, :4]
+    return made
+
+
+def view_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    y.view(1, 8, 256).copy_(second(y).view(1, 8, 256))
+    return y  # type: ignore[no-any-return]
+
+
+IMAGE = (torch.rand(1, 3, 16, 16),)
+WRITES: dict[str, Any] = {
+    "half written": half_written,
+    "a constant written": constant_written,
+    "a view written": view_written,
+}
+CASES: dict[str, tuple[nn.Module, tuple[Any, ...]]] = {
+    **MODELS,
+    **{name: (Does(write, conv(), conv(8, 8, 5)), IMAGE) for name, write in WRITES.items()},
+    "dropout": (nn.Sequential(conv(), nn.Dropout(), conv(8)), IMAGE),
+    "dropout in place": (nn.Sequential(conv(), nn.Dropout(inplace=True), conv(8)), IMAGE),
+    "a cast to itself": (Does(lambda c, x: c(x).float().to(torch.float32), conv()), IMAGE),
+    "one channel filled": (
+        Does(lambda c, x: c(x).index_fill_(1, torch.tensor(0), 0.0), conv()),
+        IMAGE,
+    ),
+    "a constant joined": (
+        Does(lambda c, x: c(torch.cat([x, torch.zeros(1, 1, 16, 16)], 1)), conv(4)),
+        IMAGE,
+    ),
+    "zeros that are added to": (
+        Does(lambda c, x: torch.zeros_like(c(x)).add_(c(x)), conv()),
+        IMAGE,
+    ),
+    "squeezed in place": (Does(lambda c, x: c(x).transpose_(2, 3).unsqueeze_(0), conv()), IMAGE),
+    "fast attention": (nn.TransformerEncoderLayer(8, 2, 16), (torch.rand(5, 2, 8),)),
+    "a sum of losses": (
+        Does(lambda c, x: F.mse_loss(c(x), torch.zeros(1, 8, 16, 16)), conv()),
+        IMAGE,
+    ),
+}
+
+
+def traced(model: nn.Module, args: tuple[Any, ...], kind: type[Tracer]) -> Graph:
+    state = ModuleState(model)
+    tracer = trace._tracer(state, kind)
+    kept = state.kept_with_data() if kind is DataTracer else state.kept()
+    with trace._apart(state), kept:
+        return trace._run(state, model, args, {}, "model", tracer)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_pass_on_data_records_the_same(name: str) -> None:
+    model, args = CASES[name]
+    without, on_data = (traced(model, args, kind) for kind in (Tracer, DataTracer))
+    assert on_data == without
+
+
+def test_what_is_written_before_a_value_is_asked_for_is_seen() -> None:
+    def asks(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+        y = half_written(first, second, x)
+        return y * 2 if float(y.sum()) > 1e30 else y
+
+    report = convcost.profile(Does(asks, conv(), conv(8, 8, 5)), input=IMAGE, measure=False)
+    assert "run on data" in report.notices[0]
+    assert report.totals["receptive_field"] == Value("exact", (7, 7))
