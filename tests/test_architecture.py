@@ -33,6 +33,7 @@ TORCH_FILES = {
         "forward",
         "model",
         "module_state",
+        "on_data",
         "trace",
         "tracer",
         "traced",
