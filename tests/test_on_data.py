@@ -42,11 +42,33 @@ def view_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
     return y  # type: ignore[no-any-return]
 
 
+def added_into(first: nn.Module, second: nn.Module, x: Tensor) -> Any:
+    y = first(x)
+    made = torch.empty_like(y)
+    torch.add(y, 1.0, out=made)
+    return second(made)
+
+
+def multiplied_into_a_constant(first: nn.Module, second: nn.Module, x: Tensor) -> Any:
+    y, made = first(x), torch.empty(1, 8, 16, 16)
+    torch.matmul(y, y, out=made)
+    return second(made)
+
+
+def joined_into_a_view(first: nn.Module, second: nn.Module, x: Tensor) -> Any:
+    y, made = first(x), torch.empty(1, 9, 16, 16)
+    torch.cat([y[:, 1:], y[:, :1]], 1, out=made[:, :8])
+    return second(made[:, :8])
+
+
 IMAGE = (torch.rand(1, 3, 16, 16),)
 WRITES: dict[str, Any] = {
     "half written": half_written,
     "a constant written": constant_written,
     "a view written": view_written,
+    "added into": added_into,
+    "multiplied into a constant": multiplied_into_a_constant,
+    "joined into a view": joined_into_a_view,
 }
 CASES: dict[str, tuple[nn.Module, tuple[Any, ...]]] = {
     **MODELS,
@@ -98,3 +120,27 @@ def test_what_is_written_before_a_value_is_asked_for_is_seen() -> None:
     report = convcost.profile(Does(asks, conv(), conv(8, 8, 5)), input=IMAGE, measure=False)
     assert "run on data" in report.notices[0]
     assert report.totals["receptive_field"] == Value("exact", (7, 7))
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (added_into, Value("exact", (7, 7))),
+        (multiplied_into_a_constant, Value("exact", "global")),
+        (joined_into_a_view, Value("exact", (7, 7))),
+    ],
+)
+def test_what_is_written_by_out_is_seen(write: Any, expected: Value) -> None:
+    model = Does(write, conv(), conv(8, 8, 5))
+    report = convcost.profile(model, input=IMAGE, measure=False)
+    assert report.totals["receptive_field"] == expected
+
+
+def test_a_constant_that_out_overwrites_is_put_back() -> None:
+    kept = torch.zeros(8, 1, 1)
+
+    def shifted(layer: nn.Module, x: Tensor) -> Any:
+        return layer(x) * torch.add(torch.ones(8, 1, 1), 1.0, out=kept)
+
+    convcost.profile(Does(shifted, conv()), input=IMAGE, measure=False)
+    assert torch.equal(kept, torch.zeros(8, 1, 1))

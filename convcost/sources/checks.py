@@ -19,6 +19,7 @@ from convcost.sources.check_fields import (
 )
 from convcost.sources.fields import Lines, Name, Version
 from convcost.sources.reader import Reader
+from convcost.sources.source import is_spec
 from convcost.sources.yaml_file import KeyPath, Problem, YamlFile, load_yaml
 
 FILE = "convcost.yaml"
@@ -158,17 +159,17 @@ class _Reader(Reader):
             self.problem(path, "a check needs limits or layers")
         if head is None:
             return None
-        if head.input and head.source.endswith((".yaml", ".yml")):
+        if head.input and is_spec(head.source):
             self.problem((*path, "input"), "a layer spec says its own input")
         return Check(head.name, head.source, head.input, head.message or "", limits)
 
     def _all_limits(self, found: Mapping[str, object], path: KeyPath) -> Iterator[Limit]:
         if "limits" in found:
             limits = self._mapping(found["limits"], (*path, "limits"), "metrics to their limits")
-            layers = limits.pop(LAYERS, None)
-            yield from self._limits(limits, (*path, "limits"), LIMITED, "")
-            if layers is not None:
-                yield from self._layers(layers, (*path, "limits", LAYERS))
+            whole = {metric: given for metric, given in limits.items() if metric != LAYERS}
+            yield from self._limits(whole, (*path, "limits"), LIMITED, "")
+            if LAYERS in limits:
+                yield from self._layers(limits[LAYERS], (*path, "limits", LAYERS))
         if LAYERS in found:
             yield from self._layers(found[LAYERS], (*path, LAYERS))
 

@@ -61,7 +61,7 @@ class DataTracer(Tracer):  # type: ignore[no-untyped-call]  # torch's own
         except (NeedsDataError, ShapeError, RuntimeError, TypeError):
             told = None
         shapes = [tensor.shape for tensor in tensors_in(self._given)]
-        if shapes == [tensor.shape for tensor in tensors_in(told)]:
+        if func._schema.is_mutable or shapes == [tensor.shape for tensor in tensors_in(told)]:  # noqa: SLF001  the op's own word
             return told
         del self.nodes[before:]
         return self.run_on_twins(func, args, kwargs, Opaque(base_name(func)))

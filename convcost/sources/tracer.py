@@ -56,7 +56,8 @@ class Tracer(Writer, TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """What torch calls for every op."""
-        del types
+        if kwargs and func._schema.is_mutable and _outs(func):  # noqa: SLF001  the op's own word
+            return self._into(func, types, args, kwargs)
         kwargs = kwargs or {}
         try:
             # an op hashes slowly, and lives as long as torch does
@@ -68,6 +69,17 @@ class Tracer(Writer, TorchDispatchMode):
         if not (args and type(args[0]) is Traced) and not self.any_traced(args, kwargs):
             return self._constant(func, args, kwargs)
         return rule(self, func, *args, **kwargs)
+
+    def _into(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An op that writes what it gives into the tensors of ``out=``."""
+        outs = _outs(func)
+        given = {key: value for key, value in kwargs.items() if key not in outs}
+        if not self.any_traced(args, given):
+            return self.for_real(func, args, kwargs)
+        result = Tracer.__torch_dispatch__(self, _without_out(func), types, args, given)
+        made = zip([kwargs[key] for key in outs], tensors_in(result), strict=True)
+        targets = [self.replace(target, new) for target, new in made if type(new) is Traced]
+        return targets[0] if len(targets) == 1 else tuple(targets)
 
     def watched_module(self, path: str, module: nn.Module) -> Callable[..., Any]:
         """What a call of ``module`` runs: its ``forward``, or at once the rule of its one op."""
@@ -104,11 +116,12 @@ class Tracer(Writer, TorchDispatchMode):
 
     def for_real(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A constant computed; one of the user's own that is written to is put back afterwards."""
-        if func._schema.is_mutable and args:  # noqa: SLF001  the op's own word
-            target = args[0]
+        if func._schema.is_mutable:  # noqa: SLF001  the op's own word
+            written = [kwargs[name] for name in _outs(func) if name in kwargs] or args[:1]
             known = (*self.constants, *(tensor for tensor, _ in self.overwritten))
-            if isinstance(target, Tensor) and not any(target is other for other in known):
-                self.overwritten.append((target, target.detach().clone()))
+            for target in tensors_in(written):
+                if not any(target is other for other in known):
+                    self.overwritten.append((target, target.detach().clone()))
         # a cache of the user's may keep it for a pass of training
         bound = any(map(Tensor.is_inference, tensors_in((args, kwargs))))
         with torch.inference_mode(mode=bound), torch.no_grad():
@@ -213,6 +226,22 @@ def base_name(func: Any) -> str:
     """``conv2d`` of ``aten::conv2d.default``; other namespaces keep theirs."""
     name: str = func._schema.name  # noqa: SLF001  the op's own name
     return name.removeprefix("aten::")
+
+
+def _outs(func: Any) -> list[str]:
+    """The names of the arguments that an op writes into, as ``out=``."""
+    return [argument.name for argument in func._schema.arguments if argument.is_out]  # noqa: SLF001
+
+
+def _without_out(func: Any) -> Any:
+    """The overload that gives what ``func`` writes."""
+    packet, outs = func.overloadpacket, _outs(func)
+    signature = [(n, t) for n, t in _signature(func) if n not in outs]
+    return next(o for n in packet.overloads() if _signature(o := getattr(packet, n)) == signature)
+
+
+def _signature(func: Any) -> list[tuple[str, str]]:
+    return [(argument.name, str(argument.type)) for argument in func._schema.arguments]  # noqa: SLF001
 
 
 def _argument_names(func: Any) -> set[str]:

@@ -25,7 +25,14 @@ class Writer(Recorder):
             return target
         # a buffer, a parameter or a constant: it keeps its value, what was written is read from
         # here on
-        new = self.emit(op, tensors, shape, like=target, view_of=target)
+        return self.replace(target, self.emit(op, tensors, shape, like=target, view_of=target))
+
+    def replace(self, target: Tensor, new: Traced) -> Tensor:
+        """``target`` holds what ``new`` does from here on."""
+        if type(target) is Traced:
+            target.node = new.node
+            self._write_through(target)
+            return target
         self.shadows[id(target)] = new
         self._write_through_constants(target, new)
         return target

@@ -10,6 +10,7 @@ from convcost.graph import Graph
 from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.ops import Conv, Shape
 from convcost.report import Report, Row, Value, exact, number, unavailable
+from convcost.sources.source import is_model, is_spec
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import Mixed, rewrite_mixed
@@ -140,11 +141,6 @@ def _compare(
     return tuple(_rows(found, outcome)), outcome
 
 
-def is_model(source: str | None) -> bool:
-    """Whether a source is a model, else a layer spec."""
-    return source is not None and (source.endswith((".py", ".pt2")) or ":" in source)
-
-
 def need_spec_request(request: CompareRequest) -> None:
     """Refuses what only a model can have.
 
@@ -165,7 +161,7 @@ def spec_path(source: str | None) -> str:
     """
     if source is None:
         return str(Path(__file__).parents[1] / SHIPPED_SPEC)
-    if not source.endswith((".yaml", ".yml")):
+    if not is_spec(source):
         raise ConvcostError(
             f"{source}: not a layer spec, nor a model",
             "give a .yaml file, model.py, model.py:attr or package.module:attr",

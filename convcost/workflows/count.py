@@ -14,13 +14,7 @@ from convcost.workflows.profile import ProfileRequest, profile_loaded
 if TYPE_CHECKING:
     from convcost.sources.model import LoadedModel
 
-SPECS = (".yaml", ".yml")
 _ONLY_OF_VARIANTS = ("convolutions", "rewritten", "multiplications_ratio")
-
-
-def is_spec(source: str) -> bool:
-    """Whether a source is a layer spec, else a model."""
-    return source.endswith(SPECS)
 
 
 def count_spec(source: str) -> Report:

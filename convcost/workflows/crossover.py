@@ -12,11 +12,12 @@ from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.ops import Conv, Shape
 from convcost.report import Report, Row, Value, exact
 from convcost.search.crossover import Crossover, Side, find_crossover
+from convcost.sources.source import is_model
 from convcost.sources.spec import load_spec
 from convcost.units import format_seconds
 from convcost.variants import STANDARD, Variant, parse_variant
 from convcost.variants.rewrite import MAX_NAMES, rewrite
-from convcost.workflows.compare import CompareRequest, compare_graphs, is_model, spec_path
+from convcost.workflows.compare import CompareRequest, compare_graphs, spec_path
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import INTERRUPTED
 

@@ -19,6 +19,7 @@ from convcost.sources.revisions import (
     tree_of,
 )
 from convcost.sources.saved import load_report
+from convcost.sources.source import FILES
 from convcost.units import format_settings
 from convcost.workflows.advice import OF_DIFFS, advising, reworded
 from convcost.workflows.check import TIME_LIMIT
@@ -27,7 +28,6 @@ from convcost.workflows.in_place import BETWEEN
 from convcost.workflows.sides import opened
 
 Notify = Callable[[str, float | None], None]
-_FILES = (".py", ".pt2", ".yaml", ".yml")
 
 
 class _State(NamedTuple):
@@ -92,8 +92,8 @@ def _counted(text: str) -> Report:
 def _split(text: str) -> tuple[str, str]:
     """The revision, or '', and the source: ``main:model.py``, but ``model.py:attr`` has none."""
     head, colon, rest = text.partition(":")
-    is_source = rest.endswith(_FILES) or ":" in rest
-    if colon and is_source and not head.endswith(_FILES):
+    is_source = rest.endswith(FILES) or ":" in rest
+    if colon and is_source and not head.endswith(FILES):
         return head, rest
     return "", text
 

@@ -13,9 +13,9 @@ from convcost.measure.workers import Side
 from convcost.report import METRICS, Report, Value
 from convcost.sources.checks import BASELINE
 from convcost.sources.revisions import tree_of
+from convcost.sources.source import FILES, is_spec
 from convcost.workflows.advice import OF_CONFIGS, OF_WRITTEN, advising, reworded
 from convcost.workflows.check import TIME_LIMIT
-from convcost.workflows.count import is_spec
 from convcost.workflows.sides import opened
 
 Notify = Callable[[str, float | None], None]
@@ -75,7 +75,7 @@ def _name(source: str, sources: Sequence[str]) -> str:
 
     def short(text: str) -> str:
         path, _, attr = text.partition(":")
-        stem = Path(path).stem if path.endswith((".py", ".pt2", ".yaml", ".yml")) else attr
+        stem = Path(path).stem if path.endswith(FILES) else attr
         return stem or text
 
     return source if [*map(short, sources)].count(short(source)) > 1 else short(source)
@@ -84,7 +84,7 @@ def _name(source: str, sources: Sequence[str]) -> str:
 def _relative(source: str, path: Path) -> str:
     """A source as seen from the configuration's folder."""
     file, colon, attr = source.partition(":")
-    if not file.endswith((".py", ".pt2", ".yaml", ".yml")):
+    if not file.endswith(FILES):
         return source
     inside = os.path.relpath(file, path.absolute().parent)
     return Path(inside).as_posix() + colon + attr

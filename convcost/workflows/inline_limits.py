@@ -10,9 +10,10 @@ from convcost.render.limits import sentence, title
 from convcost.report import METRICS
 from convcost.sources.check_fields import EXACT
 from convcost.sources.checks import Check, Limit
+from convcost.sources.source import is_spec
 from convcost.units import parse_quantity
 from convcost.workflows.advice import OF_CODE, advising
-from convcost.workflows.count import count_spec, is_spec
+from convcost.workflows.count import count_spec
 from convcost.workflows.judge import Sizes, judge_exact, sizes_of
 from convcost.workflows.profile import ProfileRequest, profile_given
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from convcost.errors import ConvcostError
 from convcost.sources.revisions import code_folders
+from convcost.sources.source import FILES
 
 _INSTALLED = {"site-packages", "dist-packages"}
-_FILES = (".py", ".pt2", ".yaml", ".yml")
 
 
 class Tree(NamedTuple):
@@ -53,8 +53,8 @@ def own_source(source: str, tree: Tree) -> str:
     Raises:
         ConvcostError: it is a file outside the repository, of which no revision has its own.
     """
-    file = source if source.endswith(_FILES) else source.rpartition(":")[0]
-    is_file = file.endswith(_FILES)
+    file = source if source.endswith(FILES) else source.rpartition(":")[0]
+    is_file = file.endswith(FILES)
     if tree.other is None or not is_file or _is_code_of(Path(file), tree.root):
         return source
     if _is_code_of(Path(file), tree.other):

@@ -12,11 +12,12 @@ from convcost.graph import Graph, Node
 from convcost.ops import Conv, Input, Pool, Sizes, format_shape
 from convcost.picture import Channels, Kind, Layer, Picture, Raster, Step
 from convcost.report import Value
+from convcost.sources.source import is_model
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import rewrite_mixed
 from convcost.variants.rewrite import MAX_NAMES, Choice
-from convcost.workflows.compare import CompareRequest, is_model, need_spec_request, spec_path
+from convcost.workflows.compare import CompareRequest, need_spec_request, spec_path
 from convcost.workflows.fold import layer_groups
 
 Notify = Callable[[str, float | None], None]

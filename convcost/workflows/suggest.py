@@ -13,6 +13,7 @@ from convcost.report import Report, Row
 from convcost.search.candidates import Candidate
 from convcost.search.front import spread
 from convcost.search.suggest import search
+from convcost.sources.source import is_model
 from convcost.sources.spec import load_spec
 from convcost.uncollected import uncollected
 from convcost.variants import STANDARD, parse_variant
@@ -20,7 +21,6 @@ from convcost.variants.rewrite import Choice
 from convcost.workflows.compare import (
     CompareRequest,
     compare_graphs,
-    is_model,
     need_spec_request,
     spec_path,
 )

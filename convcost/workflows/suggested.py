@@ -15,12 +15,12 @@ from convcost.report import METRICS, Finding, Report, Row, Value, exact, number
 from convcost.search.candidates import Candidate
 from convcost.search.front import is_dominated
 from convcost.search.suggest import Bounds, Found, Miss
+from convcost.sources.source import is_model
 from convcost.sources.spec_text import spec_text
 from convcost.sources.yaml_text import flow_text
 from convcost.units import FORMATTERS, format_percent, format_seconds, format_several
 from convcost.variants import STANDARD
 from convcost.variants.mixed import Mixed, rewrite_mixed, steps_of
-from convcost.workflows.compare import is_model
 from convcost.workflows.compare_model import input_shapes
 from convcost.workflows.designs import Bases, Source
 from convcost.workflows.environment import environment

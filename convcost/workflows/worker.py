@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from convcost.errors import ConvcostError, MissingError
 from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.measure.workers import connect
+from convcost.sources.source import is_spec
 from convcost.variants import STANDARD, parse_variant
 from convcost.workflows.compare import CompareRequest, compare
-from convcost.workflows.count import count_model, count_spec, is_spec
+from convcost.workflows.count import count_model, count_spec
 from convcost.workflows.profile import ProfileRequest, profile
 from convcost.workflows.provenance import Tree, check_imports, check_source, own_source, put_first
 

@@ -1,0 +1,20 @@
+"""What SOURCE names: a layer spec or a model."""
+
+from __future__ import annotations
+
+_SPECS = (".yaml", ".yml")
+_MODELS = (".py", ".pt2")
+FILES = (*_MODELS, *_SPECS)
+"""What the files of sources end in."""
+
+
+def is_spec(source: str) -> bool:
+    """Whether a source is a layer spec."""
+    return source.endswith(_SPECS)
+
+
+def is_model(source: str | None) -> bool:
+    """Whether a source names a model, as a file or with ``:attr``."""
+    if source is None or is_spec(source):
+        return False
+    return source.endswith(_MODELS) or ":" in source
