@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 # imported here, for a package's first import takes the place of the function of its name
 import convcost.measure  # noqa: F401  for that alone
 from convcost._version import __version__
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, show_value
 from convcost.render import render as _render
 from convcost.report import Finding, Report, Row, Value
 
@@ -85,6 +85,7 @@ def compare(  # noqa: PLR0913  the command's own options
             "name it, as in 'model.py:attr'; profile and rewrite take a module",
         )
     from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
+    from convcost.measure.settings import checked  # noqa: PLC0415
     from convcost.variants import MODEL_VARIANTS  # noqa: PLC0415
     from convcost.variants.mixed import parse_mixed  # noqa: PLC0415
     from convcost.workflows.compare import CompareRequest  # noqa: PLC0415
@@ -102,7 +103,7 @@ def compare(  # noqa: PLR0913  the command's own options
         batch=batch,
         per_layer=per_layer,
         measure=measure,
-        settings=settings or Defaults(),
+        settings=checked(settings or Defaults()),
         arguments=arguments or {},
         inputs=_shapes(inputs),
         axes=axes or {},
@@ -111,8 +112,16 @@ def compare(  # noqa: PLR0913  the command's own options
 
 
 def _texts(given: Sequence[str]) -> tuple[str, ...]:
-    """One text is a sequence of one, not of its letters."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    """One text is a sequence of one, not of its letters.
+
+    Raises:
+        ConvcostError: one isn't a text.
+    """
+    texts = (given,) if isinstance(given, str) else tuple(given)
+    for text in texts:
+        if not isinstance(text, str):
+            raise ConvcostError(f"{show_value(text)} isn't a text", "such as 'atrous:rate=4'")
+    return texts
 
 
 def _shapes(given: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
@@ -143,6 +152,7 @@ def profile(  # noqa: PLR0913  the command's own options
         ConvcostError: the model can't be loaded or run so.
     """
     from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
+    from convcost.measure.settings import checked  # noqa: PLC0415
     from convcost.workflows import profile as workflow  # noqa: PLC0415
 
     request = workflow.ProfileRequest(
@@ -152,7 +162,7 @@ def profile(  # noqa: PLR0913  the command's own options
         depth=depth,
         verify=verify,
         measure=measure,
-        settings=settings or Defaults(),
+        settings=checked(settings or Defaults()),
     )
     return workflow.profile_given(model, input, request)
 
@@ -170,8 +180,9 @@ def measure(
     """
     from convcost.measure.callables import measure_callables  # noqa: PLC0415  torch
     from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
+    from convcost.measure.settings import checked  # noqa: PLC0415
 
-    return measure_callables(candidates, settings or Defaults())
+    return measure_callables(candidates, checked(settings or Defaults()))
 
 
 def rewrite(  # noqa: PLR0913  the command's own options
@@ -187,8 +198,8 @@ def rewrite(  # noqa: PLR0913  the command's own options
 
     ``only`` and ``keep`` are globs over the paths of convolutions. Atrous and dense keep the
     weights and their names; separable starts fresh, or with ``init="svd"`` from the best
-    approximation of the weights. ``dense`` needs an ``input``, as ``profile`` takes it, to see
-    what comes after what. The model is as before afterwards.
+    approximation of the weights. ``dense`` sees what comes after what in a pass on ``input``, as
+    ``profile`` takes it. The model is as before afterwards.
 
     Raises:
         ConvcostError: there is no such variant, or the model can't be rewritten so.

@@ -43,7 +43,11 @@ _DECIMAL_BITS = 1024  # Python refuses to write very long integers in decimal
 
 def show_value(found: object) -> str:
     """What was found as YAML says it, printable and short: ``null``, ``true``, ``'text'``."""
-    text = _as_yaml(found, _SHOWN_DEPTH)
+    return shortened(_as_yaml(found, _SHOWN_DEPTH))
+
+
+def shortened(text: str) -> str:
+    """``text``, or its first letters."""
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 

@@ -79,6 +79,8 @@ VALID = [
     limits(multiplications_ratio={"variant": {"atrous": {"rate": 2}}, "max": "0.8x"}),
 ]
 INVALID: list[object] = [
+    check(limits={**LIMITS, "layers": None}),
+    check(limits={"layers": None}),
     None,
     [],
     "text",

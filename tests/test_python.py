@@ -3,13 +3,16 @@
 import subprocess
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 import convcost
 from convcost.measure.settings import Settings
+from convcost.pytest_plugin import Costs
 
 FROM_A_ROOM = """
 import convcost.measure.settings
@@ -59,3 +62,84 @@ def test_an_error_shows_its_hint_in_a_traceback() -> None:
     assert "give model.py" in caught.value.hint
     assert traceback.format_exception(caught.value)[-1] == f"hint: {caught.value.hint}\n"
     assert not hasattr(convcost.ConvcostError("without one"), "__notes__")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("dtype", "fp16"),
+        ("device", "gpu"),
+        ("memory_format", "nhwc"),
+        ("compile", True),
+        ("threads", 0),
+        ("threads", "2"),
+        ("seconds", 0),
+        ("seconds", float("nan")),
+        ("delta", -1),
+        ("delta", None),
+        ("seed", -1),
+    ],
+)
+def test_settings_that_can_not_be_are_refused(setting: str, value: Any) -> None:
+    given = Settings()._replace(**{setting: value})
+    for run in (convcost.compare, lambda **more: convcost.profile(nn.Conv2d(3, 4, 3), **more)):
+        with pytest.raises(convcost.ConvcostError, match=f"settings: {setting} can't be"):
+            run(settings=given)
+
+
+def test_what_no_spec_can_have_is_refused() -> None:
+    with pytest.raises(convcost.ConvcostError, match="--batch: -3 isn't a whole number"):
+        convcost.compare(batch=-3, measure=False)
+    variant: Any = 1
+    with pytest.raises(convcost.ConvcostError, match="1 isn't a text"):
+        convcost.compare(variants=[variant], measure=False)
+
+
+def test_what_can_not_be_rewritten_is_refused() -> None:
+    start: Any = "SVD"
+    with pytest.raises(convcost.ConvcostError, match="can't start as 'SVD'") as caught:
+        convcost.rewrite(nn.Conv2d(8, 8, 3), "separable", init=start)
+    assert "fresh, svd" in caught.value.hint
+    model: Any = nn.Conv2d
+    with pytest.raises(convcost.ConvcostError, match="of type type, not an nn"):
+        convcost.rewrite(model, "separable")
+
+
+def test_errors_from_python_advise_arguments() -> None:
+    with pytest.raises(convcost.ConvcostError) as caught:
+        convcost.profile(nn.Conv2d(4, 8, 3), input=(1, 3, 8, 8), measure=False)
+    assert "input=" in caught.value.hint
+    assert "--input" not in caught.value.hint
+    with pytest.raises(convcost.ConvcostError, match=r"^Identity: receptive_field_density") as told:
+        Costs().check(nn.Identity(), input=(1, 8), receptive_field_density=">= 0.5")
+    assert "level" not in told.value.hint
+
+
+def test_an_input_that_is_given_stands_for_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("from torch import nn\nnet = nn.Embedding(10, 4)\n")
+    report = convcost.profile(str(path), input=torch.zeros(1, 8, dtype=torch.long), measure=False)
+    assert report.rows[-1].output_shape == (1, 8, 4)
+
+
+def test_an_input_that_no_memory_holds_is_refused() -> None:
+    with pytest.raises(convcost.ConvcostError, match="more than 9,223,372,036,854,775,808 scalars"):
+        convcost.profile(nn.Conv2d(3, 8, 3), input=(1, 3, 10**12, 10**12), measure=False)
+
+
+def test_arguments_may_be_lists_and_what_holds_tensors() -> None:
+    class Sized(nn.Module):
+        def forward(self, pair: Any, size: Any) -> Any:
+            return nn.functional.interpolate(pair[0] + pair[1], size)
+
+    pair = [torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)]
+    settings = Settings(seconds=0.1, dtype="float32", memory_format="channels_last")
+    report = convcost.profile(Sized(), input=(pair, torch.Size([16, 16])), settings=settings)
+    assert (1, 3, 16, 16) in [row.output_shape for row in report.rows]
+
+
+def test_axes_may_be_lists(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("from torch import nn\nnet = nn.Sequential(nn.Conv2d(8, 8, 3))\n")
+    report = convcost.compare(str(path), axes={"batch": [1]}, measure=False)
+    assert len(report.rows) > 1

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, shortened
 from convcost.measure import settings
 
 if TYPE_CHECKING:
@@ -41,19 +41,26 @@ Quiet = Annotated[
 ]
 WHERE = "Where and how to measure"
 
+
+def _number(setting: str, text: str, panel: str = WHERE) -> Any:
+    """An option for a setting, in its range."""
+    low, high = settings.RANGES[setting]
+    return typer.Option(min=low, max=high, help=text, rich_help_panel=panel)
+
+
 Measure = Annotated[
     bool,
     typer.Option("--measure/--no-measure", help="Execute and time.", rich_help_panel=WHERE),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=4096, help="Threads; without: torch's choice.", rich_help_panel=WHERE),
+    _number("threads", "Threads; without: torch's choice."),
 ]
 
 
 def seconds_option(text: str, panel: str = WHERE) -> Any:
     """An option for a time budget: up to a day."""
-    return typer.Option(min=0.01, max=86_400, help=text, rich_help_panel=panel)
+    return _number("seconds", text, panel)
 
 
 Seconds = Annotated[
@@ -61,11 +68,11 @@ Seconds = Annotated[
 ]
 Delta = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Changes below this share are 'same'.", rich_help_panel=WHERE),
+    _number("delta", "Changes below this share are 'same'."),
 ]
 Seed = Annotated[
     int,
-    typer.Option(min=0, max=2**63 - 1, help="Of weights and order.", rich_help_panel=WHERE),
+    _number("seed", "Of weights and order."),
 ]
 Cold = Annotated[
     bool,
@@ -146,10 +153,14 @@ def parse_bound(bound: str, text: str | None) -> float | None:
 
     if text is None:
         return None
+    option = f"--{bound.replace('_', '-')} {text}"
     try:
-        return parse_quantity(text, METRICS[bound.partition("_")[2]].unit)
+        number = parse_quantity(text, METRICS[bound.partition("_")[2]].unit)
     except ValueError as error:
-        raise ConvcostError(f"--{bound.replace('_', '-')} {text}: {error}") from None
+        raise ConvcostError(f"{option}: {error}") from None
+    if not number:
+        raise ConvcostError(f"{option}: nothing that is designed costs 0", "give more than 0")
+    return number
 
 
 def parse_vary(text: str) -> "Vary":
@@ -192,6 +203,9 @@ def parse_spec_variant(text: str) -> "Variant":
         raise typer.BadParameter(str(error), param_hint="--variant") from None
 
 
+_DIGITS = 20
+
+
 def parse_shape(text: str) -> tuple[int, ...]:
     """The sizes from ``--input 1x3x224x224``.
 
@@ -199,8 +213,10 @@ def parse_shape(text: str) -> tuple[int, ...]:
         ConvcostError: it isn't a shape.
     """
     parts = text.lower().split("x")
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise ConvcostError(f"--input {text}: not a shape", "for example --input 1x3x224x224")
+    # what is longer is no size, and more digits than Python turns into a number
+    if not all(part.isdecimal() and len(part) < _DIGITS and int(part) for part in parts):
+        message = f"--input {shortened(text)}: not a shape"
+        raise ConvcostError(message, "for example --input 1x3x224x224")
     return tuple(map(int, parts))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.clocks import MarkingClock, clock_for
@@ -105,21 +106,13 @@ def on_device(
     args: Sequence[Any], kwargs: Mapping[str, Any], device: torch.device
 ) -> tuple[list[Any], dict[str, Any]]:
     """A model's arguments on the device, with random data where they are only shapes."""
-    inputs = [_with_data(value, device) for value in args]
-    return inputs, {key: _with_data(value, device) for key, value in kwargs.items()}
 
+    def with_data(value: Tensor) -> Tensor:
+        data = torch.rand(value.shape).to(value.dtype) if value.is_meta else value
+        return data.to(device)
 
-def _with_data(value: Any, device: torch.device) -> Any:
-    """``value`` on the device, with random data where it is only a shape."""
-    if isinstance(value, Tensor):
-        return (
-            torch.rand(value.shape).to(device, value.dtype) if value.is_meta else value.to(device)
-        )
-    if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return type(value)(_with_data(item, device) for item in value)
-    if isinstance(value, dict):
-        return {key: _with_data(item, device) for key, item in value.items()}
-    return value
+    inputs, named = tree_map_only(Tensor, with_data, (list(args), dict(kwargs)))
+    return inputs, named
 
 
 class _Stopwatch:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from convcost.measure.in_place import on_device
 from convcost.measure.machine import find_device, with_seed
@@ -28,12 +29,10 @@ def with_dtype(
     """The same in the dtype that is asked for."""
     dtype = getattr(torch, settings.dtype)
 
-    def cast(value: Any) -> Any:
-        floating = isinstance(value, Tensor) and value.is_floating_point()
-        return value.to(dtype) if floating else value
+    def cast(value: Tensor) -> Tensor:
+        return value.to(dtype) if value.is_floating_point() else value
 
-    named = {key: cast(value) for key, value in kwargs.items()}
-    return Placed(module.to(dtype=dtype), [cast(value) for value in args], named)
+    return Placed(module.to(dtype=dtype), *tree_map_only(Tensor, cast, (list(args), dict(kwargs))))
 
 
 def with_data(
@@ -63,10 +62,9 @@ def on_its_device(
     module, inputs, named = with_data(module, args, kwargs, settings)
     lay_out(module, settings)
 
-    def laid_out(value: Any) -> Any:
-        if not isinstance(value, Tensor) or value.dim() < 3:
+    def laid_out(value: Tensor) -> Tensor:
+        if value.dim() < 3:
             return value
         return value.to(memory_format=memory_format(settings, value.dim()))
 
-    arguments = {key: laid_out(value) for key, value in named.items()}
-    return Placed(module, [laid_out(value) for value in inputs], arguments)
+    return Placed(module, *tree_map_only(Tensor, laid_out, (inputs, named)))

@@ -1,8 +1,8 @@
 """What a measurement may be asked for. No torch here."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, show_value
 
 Device = Literal["cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16", "float16", "float64"]
@@ -35,6 +35,38 @@ class Settings(NamedTuple):
     cuda_graph: bool = False
     compile: Compile = "off"
     cold: bool = False
+
+
+WORDS = {
+    "device": get_args(Device),
+    "dtype": get_args(Dtype),
+    "memory_format": get_args(MemoryFormat),
+    "compile": get_args(Compile),
+}
+RANGES = {"threads": (1, 4096), "seconds": (0.01, 86_400), "delta": (0, 1), "seed": (0, 2**63 - 1)}
+"""What a setting may be; None where there is a choice to leave."""
+
+
+def checked(settings: Settings) -> Settings:
+    """The same, whose values are what settings can have: Python asks nobody.
+
+    Raises:
+        ConvcostError: one can't be so.
+    """
+    given = settings._asdict()
+    for key, words in WORDS.items():
+        if given[key] not in words:
+            raise _unfit(key, given[key], f"one of {', '.join(words)}")
+    for key, (low, high) in RANGES.items():
+        value, free = given[key], Settings._field_defaults[key] is None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (free and value is None) and not (is_number and low <= value <= high):
+            raise _unfit(key, value, f"a number from {low:,} to {high:,}")
+    return settings
+
+
+def _unfit(key: str, value: object, valid: str) -> ConvcostError:
+    return ConvcostError(f"settings: {key} can't be {show_value(value)}", valid)
 
 
 def need_plain_calls(settings: Settings, what: str) -> None:

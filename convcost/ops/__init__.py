@@ -40,12 +40,13 @@ from convcost.ops.layers import (
     Resize,
     parameter_shapes,
 )
-from convcost.ops.shapes import Padding, Shape, Sizes, format_shape
+from convcost.ops.shapes import MAX_SCALARS, Padding, Shape, Sizes, format_shape
 
 Op = Layer | Dataflow
 
 __all__ = [
     "DROPOUTS",
+    "MAX_SCALARS",
     "AdaptivePool",
     "Attention",
     "Concat",

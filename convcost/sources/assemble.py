@@ -8,14 +8,12 @@ from typing import NamedTuple
 
 from convcost.errors import ShapeError, show_value
 from convcost.graph import GraphBuilder
-from convcost.ops import Shape
+from convcost.ops import MAX_SCALARS, Shape
 from convcost.sources.kind_settings import NoSettings
 from convcost.sources.kinds import KINDS
 from convcost.sources.yaml_file import KeyPath, Problem
 
 MAX_LAYERS = 100_000
-MAX_SCALARS = 2**63
-"""No tensor is larger: its bytes couldn't be numbered."""
 MAX_NAMES = 12
 """Names that an error lists."""
 INPUT = "input"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from convcost.errors import ConvcostError
-
-Shape = tuple[int, ...]
+from convcost.ops import MAX_SCALARS, Shape, format_shape
 
 
 class ModelInputs(NamedTuple):
@@ -75,12 +75,17 @@ def shaped_inputs(shapes: Sequence[Shape], module: nn.Module, source: str) -> Mo
     """Tensors without data, of the given shapes and the model's own dtype.
 
     Raises:
-        ConvcostError: a size isn't positive.
+        ConvcostError: a size isn't positive, or they are too large.
     """
     for shape in shapes:
         if min(shape, default=1) < 1:
             raise ConvcostError(
                 f"{source}: the input {format_shape(shape)} is empty", "each size is 1 or more"
+            )
+        if prod(shape) > MAX_SCALARS:
+            raise ConvcostError(
+                f"{source}: the input {format_shape(shape)} has more than {MAX_SCALARS:,} scalars",
+                "give smaller sizes",
             )
     dtypes = [_dtype(module, shape) for shape in shapes]
     args = tuple(
@@ -150,8 +155,3 @@ def _first_leaf(module: nn.Module) -> nn.Module | None:
     """The first part that has parameters and no parts of its own."""
     leaves = (part for part in module.modules() if not any(part.children()))
     return next((leaf for leaf in leaves if any(True for _ in leaf.parameters())), None)
-
-
-def format_shape(shape: Shape) -> str:
-    """``1×3×224×224``."""
-    return "×".join(map(str, shape))

@@ -13,14 +13,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from convcost.errors import ConvcostError, MissingError
+from convcost.ops import format_shape
 from convcost.sources.build_model import Factory, build_model, missing_arguments
 from convcost.sources.example_inputs import (
     ModelInputs,
-    Shape,
-    format_shape,
     given_inputs,
     guessed_inputs,
-    shaped_inputs,
 )
 from convcost.sources.find_model import named_model, only_model
 from convcost.sources.python_file import (
@@ -56,14 +54,14 @@ class LoadedModel(NamedTuple):
 def load_model(
     source: str,
     settings: Mapping[str, object],
-    inputs: Sequence[Shape],
+    inputs: object,
     *,
     real: bool = False,
 ) -> LoadedModel:
     """Loads the model that SOURCE names, in eval mode.
 
-    It is built on the meta device where that works, unless ``real``. Inputs made from shapes are
-    on the meta device.
+    It is built on the meta device where that works, unless ``real``. ``inputs`` are as in
+    ``convcost.profile``, none to choose some; those made from shapes are on the meta device.
 
     Raises:
         ConvcostError: there is no such model, its code raises, or its input can't be known.
@@ -89,11 +87,6 @@ def from_module(module: nn.Module, input: object = None) -> LoadedModel:  # noqa
     Raises:
         ConvcostError: it isn't a module, or its input can't be known.
     """
-    if not isinstance(module, nn.Module):
-        raise ConvcostError(
-            f"the model is of type {type(module).__name__}, not an nn.Module",
-            "give an instance, or a SOURCE as text",
-        )
     inner = unwrap(module)
     name = type(inner).__name__
     if input is None:
@@ -102,7 +95,15 @@ def from_module(module: nn.Module, input: object = None) -> LoadedModel:  # noqa
 
 
 def unwrap(module: nn.Module) -> nn.Module:
-    """The module that torch.compile and the data-parallel wrappers hold."""
+    """The module that torch.compile and the data-parallel wrappers hold.
+
+    Raises:
+        ConvcostError: it isn't a module.
+    """
+    if not isinstance(module, nn.Module):
+        raise ConvcostError(
+            f"the model is of type {type(module).__name__}, not an nn.Module", "give an instance"
+        )
     # Only what is loaded can have made the module, and loading it takes a second.
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     compiled = (dynamo.OptimizedModule,) if dynamo else ()
@@ -158,11 +159,11 @@ def _instance(
 
 
 def _choose_inputs(
-    place: ModuleType, module: nn.Module, inputs: Sequence[Shape], source: str
+    place: ModuleType, module: nn.Module, inputs: object, source: str
 ) -> ModelInputs:
-    """Shapes from the command line win over the file's ``example_inputs``, these over a guess."""
-    if inputs:
-        return shaped_inputs(inputs, module, source)
+    """What is asked for wins over the file's ``example_inputs``, these over a guess."""
+    if _are_given(inputs):
+        return given_inputs(inputs, module, source)
     example = vars(place).get("example_inputs")
     if example is None:
         return guessed_inputs(module, source, "--input")
@@ -177,16 +178,18 @@ def _choose_inputs(
     return given_inputs(example, module, source)
 
 
-def _load_program(
-    source: str, settings: Mapping[str, object], inputs: Sequence[Shape]
-) -> LoadedModel:
+def _are_given(inputs: object) -> bool:
+    return inputs is not None and not (isinstance(inputs, tuple | list | dict) and not inputs)
+
+
+def _load_program(source: str, settings: Mapping[str, object], inputs: object) -> LoadedModel:
     if settings:
         raise ConvcostError(f"{source}: --set has no meaning for an exported program")
     from convcost.sources.exported import load_exported  # noqa: PLC0415  torch.export takes seconds
 
     module, example, is_free = load_exported(source)
-    if inputs:
-        called_with = shaped_inputs(inputs, module, source)
+    if _are_given(inputs):
+        called_with = given_inputs(inputs, module, source)
     elif example is not None:
         called_with = ModelInputs(*example, (_of_the_example(example),) if is_free else ())
     else:

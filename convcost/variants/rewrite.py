@@ -9,6 +9,9 @@ from convcost.graph import Graph, GraphBuilder, Node
 from convcost.ops import Conv
 from convcost.variants import Variant
 
+Init = Literal["fresh", "svd"]
+"""The weights that separable layers start from."""
+
 STEM_CHANNELS = 4
 """A convolution with at most so many input channels reads the image: it is a stem."""
 MAX_NAMES = 12
@@ -24,7 +27,7 @@ class Choice(NamedTuple):
 
     only: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
-    init: Literal["fresh", "svd"] = "fresh"
+    init: Init = "fresh"
     names: tuple[str, ...] = ()
     later: bool = False
 

@@ -21,7 +21,7 @@ OF_DIFFS = {
     "--input": "example_inputs in the file",
     "give it more --time-limit": "save reports with convcost profile, and diff these",
 }
-OF_CODE = {"--input": "input="}
+OF_CODE = {"--input": "input=", ": level: off leaves it out": ""}
 _ARGUMENTS = re.compile(r"give --set \S+=…(?: --set \S+=…)*")
 
 

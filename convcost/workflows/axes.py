@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcost.errors import ConvcostError, show_value
-from convcost.measure.settings import Compile, Dtype, MemoryFormat, Settings
+from convcost.measure.settings import RANGES, Settings
+from convcost.measure.settings import WORDS as OF_SETTINGS
 from convcost.units import format_settings
 from convcost.variants import STANDARD
 
 if TYPE_CHECKING:
     from convcost.workflows.compare import CompareRequest
 
-WORDS = {
-    "dtype": get_args(Dtype),
-    "memory_format": get_args(MemoryFormat),
-    "compile": get_args(Compile),
-}
-MOST = {"batch": 1_000_000, "threads": 4096}
+WORDS = {key: words for key, words in OF_SETTINGS.items() if key != "device"}
+MOST = {"batch": 1_000_000, "threads": int(RANGES["threads"][1])}
 
 
 class Side(NamedTuple):
@@ -46,7 +43,7 @@ def requests(request: CompareRequest) -> list[tuple[CompareRequest, Mapping[str,
     Raises:
         ConvcostError: there is no such axis, or it can't have such a value.
     """
-    for key, values in request.axes.items():
+    for key, values in {"batch": [request.batch], **request.axes}.items():
         _check(key, values)
     points = [
         dict(zip(request.axes, values, strict=True)) for values in product(*request.axes.values())

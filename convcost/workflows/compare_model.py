@@ -62,7 +62,7 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
     Raises:
         ConvcostError: it can't be loaded, rewritten or run as asked.
     """
-    if request.batch != 1 or request.axes.get("batch", (1,)) != (1,):
+    if request.batch != 1 or tuple(request.axes.get("batch", (1,))) != (1,):
         raise ConvcostError("--batch is for specs", "a model's input has its batch: use --input")
     points = requests(request)
     found = [_compared(point, differs, notify) for point, differs in points]

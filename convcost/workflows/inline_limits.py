@@ -40,9 +40,9 @@ def broken_limits(
     check = Check(name, name, (), "", ())
     costs = _count(model, input, name)
     judged = (result for limit in parsed for result in judge_exact(check, limit, costs, None, name))
-    return [
-        f"{title(result)}: {sentence(result)}" for result in judged if result.outcome == "broken"
-    ]
+    with advising(OF_CODE):
+        broken = [result for result in judged if result.outcome == "broken"]
+    return [f"{title(result)}: {sentence(result)}" for result in broken]
 
 
 def _count(model: nn.Module | str, input: object, name: str) -> Sizes:  # noqa: A002
@@ -50,8 +50,7 @@ def _count(model: nn.Module | str, input: object, name: str) -> Sizes:  # noqa: 
         if input is not None:
             raise ConvcostError(f"{name}: a layer spec says its own input", "leave input= out")
         return sizes_of(count_spec(model))
-    with advising(OF_CODE):
-        return sizes_of(profile_given(model, input, ProfileRequest(name, measure=False)))
+    return sizes_of(profile_given(model, input, ProfileRequest(name, measure=False)))
 
 
 def _parse(metric: str, text: object) -> Limit:

@@ -84,9 +84,9 @@ def judge_exact(
     Raises:
         ConvcostError: a value isn't known well enough to judge.
     """
-    place = f"{file}:{limit.line}"
+    place = f"{file}:{limit.line}" if limit.line else file
     for layer in chosen_layers(limit, costs):
-        where = ": ".join(filter(None, (place, check.name, layer)))
+        where = ": ".join(dict.fromkeys(filter(None, (place, check.name, layer))))
         found = _value(costs, layer, limit.metric, where)
         if not is_relative(limit):
             kept = is_kept(limit, found, where)
@@ -191,7 +191,8 @@ def _is_small(limit: Limit, before: float, after: float) -> bool:
 
 def _only_a_bound(metric: str, value: Value, where: str) -> ConvcostError:
     status = value.status.replace("_", " ")
-    return ConvcostError(f"{where}: {metric} is only a {status}: {value.reason}", _OFF)
+    article = "an" if status.startswith("upper") else "a"
+    return ConvcostError(f"{where}: {metric} is only {article} {status}: {value.reason}", _OFF)
 
 
 def findings_of(limits: Iterable[Judged], update: str) -> Iterator[Finding]:

@@ -12,9 +12,10 @@ from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import Device, Settings, need_plain_calls
-from convcost.ops import Input, Shape
+from convcost.ops import Input
 from convcost.report import EffectiveField, Report, Row
 from convcost.uncollected import uncollected
+from convcost.workflows.advice import OF_CODE, advising
 from convcost.workflows.choose import choose, selection
 from convcost.workflows.effective import effective_field_of
 from convcost.workflows.environment import as_made, environment
@@ -35,7 +36,7 @@ Notify = Callable[[str, float | None], None]
 
 
 class ProfileRequest(NamedTuple):
-    """What to profile: ``arguments`` go to a factory; ``inputs`` are shapes, none to guess.
+    """What to profile: ``arguments`` go to a factory; ``inputs`` are as in ``convcost.profile``.
 
     ``expand`` shows ops, ``depth`` folds modules; ``sort`` is a metric, ``top`` a number of rows,
     ``glob`` chooses rows by name; ``pictures`` keeps what only pictures
@@ -44,7 +45,7 @@ class ProfileRequest(NamedTuple):
 
     source: str
     arguments: Mapping[str, object] = {}
-    inputs: tuple[Shape, ...] = ()
+    inputs: object = None
     expand: bool = False
     depth: int | None = None
     sort: str | None = None
@@ -78,16 +79,13 @@ def profile_given(
     Raises:
         ConvcostError: it can't be loaded or run so.
     """
-    from convcost.sources import model as models  # noqa: PLC0415
+    from convcost.sources.model import from_module  # noqa: PLC0415
 
-    if not isinstance(model, str):
-        loaded = models.from_module(model, input)
+    with advising(OF_CODE):
+        if isinstance(model, str):
+            return profile(request._replace(inputs=input))
+        loaded = from_module(model, input)
         return profile_loaded(loaded, _where_it_is(request, loaded))
-    loaded = _loaded(request, real=_runs(request))
-    if input is not None:
-        given = models.from_module(loaded.module, input)
-        loaded = given._replace(name=loaded.name, folders=loaded.folders)
-    return profile_loaded(loaded, request, reload=partial(_loaded, request, real=True))
 
 
 def _where_it_is(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest:

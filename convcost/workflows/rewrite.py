@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
-from convcost.errors import ConvcostError, printable
+from convcost.errors import ConvcostError, printable, show_value
 from convcost.measure.settings import Settings
 from convcost.ops import Shape
 from convcost.report import Finding, Report, Row
 from convcost.variants import MODEL_VARIANTS, Variant
 from convcost.variants.mixed import Mixed, choices, parse_mixed
-from convcost.variants.rewrite import Choice
+from convcost.variants.rewrite import Choice, Init
+from convcost.workflows.advice import OF_CODE, advising
 from convcost.workflows.alternatives import (
     Alternative,
     alternative,
@@ -126,7 +127,7 @@ def rewrite_given(
     choice: Choice,
     input: object = None,  # noqa: A002  the option's name
 ) -> nn.Module:
-    """A copy of a user's own module as ``variant``, to go on with; ``dense`` needs an ``input``.
+    """A copy of a user's own module as ``variant``, to go on with.
 
     Raises:
         ConvcostError: there is no such variant, or the model can't be rewritten so.
@@ -134,15 +135,19 @@ def rewrite_given(
     from convcost.sources.model import from_module, unwrap  # noqa: PLC0415  torch
     from convcost.workflows.profile import traced  # noqa: PLC0415  the same
 
+    if choice.init not in (starts := get_args(Init)):
+        message = f"layers can't start as {show_value(choice.init)}"
+        raise ConvcostError(message, f"init is one of {', '.join(starts)}")
     try:
         parsed = parse_mixed(variant, MODEL_VARIANTS)
     except ValueError as error:
         raise ConvcostError(str(error)) from None
     made = unwrap(model)
-    for step, chosen in choices(parsed, choice):
-        graph = None
-        if step.name == "dense":
-            loaded = from_module(made, input)
-            _, graph, _ = traced(loaded, loaded.name, None)
-        made = rewrite_model(made, graph, step, chosen).module
+    with advising(OF_CODE):
+        for step, chosen in choices(parsed, choice):
+            graph = None
+            if step.name == "dense":
+                loaded = from_module(made, input)
+                _, graph, _ = traced(loaded, loaded.name, None)
+            made = rewrite_model(made, graph, step, chosen).module
     return made

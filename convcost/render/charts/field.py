@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import altair as alt
 
@@ -74,9 +75,9 @@ def _cells(boxes: Sequence[Box], spans: Sequence[Span]) -> Iterator[Datum]:
     middle = [(start + end) / 2 for start, end in spans]
     for top, bottom in rows:
         lines: dict[tuple[int, ...], int] = {}
-        for y in range(top, bottom):
-            here = tuple(i for i, box in enumerate(boxes) if _has(box[0], y))
-            lines[here] = lines.get(here, 0) + 1
+        for first, end in _alike(boxes, top, bottom):
+            here = tuple(i for i, box in enumerate(boxes) if _has(box[0], first))
+            lines[here] = lines.get(here, 0) + end - first
         for left, right in columns:
             seen = sum(
                 times * _count([boxes[i][1] for i in here], left, right)
@@ -89,6 +90,12 @@ def _cells(boxes: Sequence[Box], spans: Sequence[Span]) -> Iterator[Datum]:
                 "y2": bottom - middle[0],
                 "share": seen / ((right - left) * (bottom - top)),
             }
+
+
+def _alike(boxes: Sequence[Box], top: int, bottom: int) -> Iterator[Span]:
+    """The stretches of rows that are in the same boxes."""
+    ends = {at for rows, _ in boxes for first, length in rows for at in (first, first + length)}
+    yield from pairwise(sorted({top, bottom, *(at for at in ends if top < at < bottom)}))
 
 
 def _cuts(span: Span) -> list[Span]:
