@@ -167,7 +167,7 @@ FORMATTERS: dict[str, Callable[..., str]] = {
     "intensity": format_digits,
     "positions": format_positions,
     "rate": lambda rate: f"{format_count(rate)}/s",
-    "bandwidth": lambda rate: f"{format_bytes(rate)}/s",
+    "bandwidth": lambda rate: f"{format_count(rate)}B/s",
 }
 _MOST_DIGITS = 17
 

@@ -94,7 +94,7 @@ def interval(low: float, high: float) -> Estimate:
         ((0.99, 1.01), []),
         ((1.05, 1.15), ["base against itself measured 1.05–1.15"]),
         # not beyond delta itself, but as slow as what is compared
-        ((1.02, 1.14), ["base against itself measured 1.02–1.14"]),
+        ((1.02, 1.14), ["the change is hardly more than base shows against itself: 1.02–1.14"]),
     ],
 )
 def test_what_differs_from_itself_takes_the_verdict_back(
@@ -102,6 +102,18 @@ def test_what_differs_from_itself_takes_the_verdict_back(
 ) -> None:
     ratio = interval(1.08, 1.12)
     assert own_doubts([1.1] * 20, ratio, interval(*again), "base", 0.03) == said
+
+
+def test_where_no_change_is_judged_its_size_is_no_doubt() -> None:
+    def doubts(seed: int, *, judges: bool) -> tuple[str, ...]:
+        clock = FakeClock(Machine(1.036, seed=seed))
+        protocol = Protocol(2.0, 0.03, clock, Random(1), lambda: 0.0, 1, 2, judges=judges)
+        found = measure_calls({"base": base, "other": other}, protocol, lambda *_: None)
+        return found.comparisons["other"].doubts
+
+    said = [doubt for seed in range(30) for doubt in doubts(seed, judges=True)]
+    assert any("hardly more than base shows against itself" in doubt for doubt in said)
+    assert not any(doubts(seed, judges=False) for seed in range(30))
 
 
 def test_a_ratio_that_drifts_takes_the_verdict_back() -> None:

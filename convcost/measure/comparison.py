@@ -57,9 +57,9 @@ class Protocol(NamedTuple):
     """How to measure: a budget, the smallest change that matters, and what runs it.
 
     ``threads`` run each call on ``processors``; ``waited`` gives the seconds so far
-    that they waited for one. A change also has to be of ``min_delta`` seconds. All comparisons of
-    a call together keep ``confidence``; without ``seconds`` each candidate gets
-    ``seconds_per_candidate``.
+    that they waited for one. A change also has to be of ``min_delta`` seconds; where changes aren't
+    what is asked for (``judges`` is false), noise alone makes a doubt. All comparisons of a call
+    together keep ``confidence``; without ``seconds`` each candidate gets ``seconds_per_candidate``.
     """
 
     seconds: float | None
@@ -72,6 +72,7 @@ class Protocol(NamedTuple):
     min_delta: float = 0.0
     confidence: float = CONFIDENCE
     seconds_per_candidate: float = SECONDS_PER_CANDIDATE
+    judges: bool = True
 
 
 def measure_calls(
@@ -124,7 +125,7 @@ def _comparison(run: _Run, name: str, reference: str) -> Comparison:
     again = estimate(run.samples.ratios(reference + _AGAIN, reference), run.confidence)
     protocol = run.protocol
     delta = max(protocol.delta, protocol.min_delta / median(run.samples.seconds(reference)))
-    own = own_doubts(ratios, ratio, again, reference, delta)
+    own = own_doubts(ratios, ratio if protocol.judges else again, again, reference, delta)
     doubts = (*own, *run.doubts, *_spread_doubts(run, (name, reference)))
     judged = Comparison(ratio, judge(ratio, delta), delta, smallest_change(ratio, delta))
     return doubted(judged, doubts)

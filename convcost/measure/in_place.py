@@ -79,7 +79,7 @@ def measure_in_place(  # noqa: PLR0913
                 _PLAIN: lambda: module(*inputs, **named),
                 _INSTRUMENTED: lambda: watch.run(inputs, named),
             },
-            protocol(device, threads, settings),
+            protocol(device, threads, settings)._replace(judges=False),
             progress,
         )
         segments = watch.segments(found.times.get(_INSTRUMENTED, 1))

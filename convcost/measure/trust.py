@@ -44,16 +44,15 @@ def _self_doubt(ratio: Estimate, again: Estimate, reference: str, delta: float) 
     """A change counts if it is larger than what the same thing shows against itself."""
     if again.low is None or again.high is None or ratio.low is None or ratio.high is None:
         return ""
+    shown = f"{format_digits(again.low)}–{format_digits(again.high)}"
+    if judge(again, max(delta, SELF_DELTA)) in _DECISIVE:
+        return f"{reference} against itself measured {shown}"
     verdict = judge(ratio, delta)
-    leaves = judge(again, max(delta, SELF_DELTA)) in _DECISIVE
     slower_only_by_noise = verdict == "slower" and ratio.low <= (1 + delta) * again.median
     faster_only_by_noise = verdict == "faster" and ratio.high >= (1 - delta) * again.median
-    if not (leaves or slower_only_by_noise or faster_only_by_noise):
-        return ""
-    return (
-        f"{reference} against itself measured "
-        f"{format_digits(again.low)}–{format_digits(again.high)}"
-    )
+    if slower_only_by_noise or faster_only_by_noise:
+        return f"the change is hardly more than {reference} shows against itself: {shown}"
+    return ""
 
 
 def _drift(ratios: Sequence[float], ratio: Estimate, delta: float) -> str:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from rich.text import Text
 
 from convcost.report import Report, Row, number
-from convcost.units import format_count, format_digits
+from convcost.units import FORMATTERS, format_count, format_digits
 
 Bound = Literal["compute", "memory", "overhead"]
 
@@ -141,9 +141,9 @@ def _legend(points: Sequence[Point], roof: Roof) -> Iterator[Text]:
         if count:
             yield Text.assemble((sign, style), f" bound by {bound}: {count}")
     peak = format_count(roof.multiplications_per_second)
-    bandwidth = format_count(roof.bytes_per_second)
+    bandwidth = FORMATTERS["bandwidth"](roof.bytes_per_second)
     yield Text(
-        f"the roof: {peak} multiplications/s and {bandwidth}B/s, "
+        f"the roof: {peak} multiplications/s and {bandwidth}, "
         f"which meet at {format_digits(roof.ridge)} FLOP per byte",
         style="dim",
     )

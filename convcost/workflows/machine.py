@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from time import perf_counter
 from typing import NamedTuple
 
 from convcost._version import __version__
 from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.settings import Device
+from convcost.measure.trust import waiting_doubt
+from convcost.measure.waiting import processors, waited_seconds
 from convcost.report import Report, Row, Value, unavailable
 
 Notify = Callable[[str, float | None], None]
@@ -38,6 +41,7 @@ def machine(request: MachineRequest, notify: Notify = lambda *_: None) -> Report
     from convcost.measure.roofline import ceilings_for  # noqa: PLC0415
 
     device = find_device(request.device)
+    start, waited = perf_counter(), waited_seconds()
     rows = []
     with settled(request.threads) as threads:
         for number, dtype in enumerate(dict.fromkeys(request.dtypes)):
@@ -48,6 +52,9 @@ def machine(request: MachineRequest, notify: Notify = lambda *_: None) -> Report
                 values = _untold(str(error).strip().partition("\n")[0])
             rows.append(Row(dtype, "standard", "", "", (), values))
         found = describe(device, threads, 0)
+        busy = threads if device.type == "cpu" else 1
+    elapsed, waited = perf_counter() - start, waited_seconds() - waited
+    doubt = waiting_doubt(waited, elapsed, busy, processors())
     del found["rounds"]
     return Report(
         kind="machine",
@@ -60,6 +67,7 @@ def machine(request: MachineRequest, notify: Notify = lambda *_: None) -> Report
             **found,
         },
         rows=tuple(rows),
+        notices=(f"these ceilings are too low, and aren't kept: {doubt}",) if doubt else (),
     )
 
 
