@@ -233,3 +233,13 @@ def test_an_output_stride_between_the_strides_is_refused() -> None:
     with pytest.raises(ConvcostError, match="can't be reached") as caught:
         convcost.rewrite(module, "dense:output_stride=4", input=(1, 1, 40))
     assert caught.value.hint == "reachable: 1, 2"
+
+
+@pytest.mark.parametrize("rate", [2, 3, 4])
+@pytest.mark.parametrize("variant", ["atrous", "atrous_separable"])
+def test_no_output_of_an_atrous_decoder_loses_all_its_taps(variant: str, rate: int) -> None:
+    up = nn.ConvTranspose2d(8, 8, 4, stride=2, padding=1, bias=False)
+    made = convcost.rewrite(nn.Sequential(up, nn.Conv2d(8, 8, 1)), f"{variant}:rate={rate}")
+    with torch.no_grad():
+        out = made[0](torch.ones(1, 8, 16, 16))  # type: ignore[index]
+    assert (out[..., 8:-8, 8:-8] != 0).all()

@@ -13,7 +13,7 @@ def separable(conv: Conv, *, depth_multiplier: int = 1, normalise: bool = False)
     ``depth_multiplier`` is the depthwise part's out/in channels; ``normalise`` puts batch norm
     and ReLU between the parts (Howard et al., 'MobileNets', 2017, figure 3). The pointwise part
     has the groups of ``conv`` and, where there is one, its bias (Chollet, 'Xception', CVPR 2017,
-    2).
+    section 2).
     """
     axes = len(conv.kernel_size)
     depthwise = conv._replace(
@@ -42,6 +42,9 @@ def separable(conv: Conv, *, depth_multiplier: int = 1, normalise: bool = False)
 def atrous_separable(
     conv: Conv, *, rate: int | Sizes = 2, depth_multiplier: int = 1, normalise: bool = False
 ) -> Block:
-    """``separable`` with an atrous depthwise part (Chen et al., 'DeepLab-v3+', ECCV 2018, 3.1)."""
+    """``separable`` with an atrous depthwise part.
+
+    (Chen et al., 'DeepLab-v3+', ECCV 2018, section 3.1.)
+    """
     ((_, wider),) = atrous(conv, rate=rate)
     return separable(wider, depth_multiplier=depth_multiplier, normalise=normalise)
