@@ -143,6 +143,18 @@ def test_no_configuration_is_told(tmp_path: Path) -> None:
     assert "gone.yaml: no such file" in refused("check", "gone.yaml", folder=tmp_path)
 
 
+def test_all_sources_that_can_not_be_counted_are_told_with_their_lines(tmp_path: Path) -> None:
+    folder = written(tmp_path, "{parameters: {max: 1}}")
+    text = (folder / "convcost.yaml").read_text()
+    gone = "  - {name: %s, source: %s, limits: {parameters: {max: 1}}}\n"
+    lines = (gone % ("first", "gone.py"), gone % ("second", "gone.yaml"))
+    (folder / "convcost.yaml").write_text(text + "".join(lines))
+    at = len(text.splitlines()) + 1
+    told = refused("check", folder=folder)
+    assert f"convcost.yaml:{at}: first: gone.py: no such file" in told
+    assert f"convcost.yaml:{at + 1}: second: gone.yaml: no such file" in told
+
+
 # exit codes
 
 

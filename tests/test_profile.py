@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from cli import COMMAND, assert_no_fault, assert_refusal, convcost, environment
-from torch import nn
+from torch import Tensor, nn
 
 import convcost as convcost_package
 from convcost import render
@@ -724,6 +725,30 @@ def test_verify_says_why_recurrent_layers_are_not_counted(kind: str) -> None:
     assert tuple(values[tool].reason for tool in tools) == RECURRENT[kind]
     assert number(total.values["fvcore_multiplications"]) == 0
     assert not counted.findings
+
+
+class Unread(nn.Module):
+    """A convolution that nothing reads, and a product broadcast over the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.aside = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 4, 3)
+        self.weight = nn.Parameter(torch.rand(5, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.aside(x)
+        return self.weight @ self.conv(x).flatten(2)  # type: ignore[no-any-return]
+
+
+def test_verify_says_what_fvcore_leaves_out() -> None:
+    found = convcost_package.profile(Unread(), input=(2, 3, 6, 6), verify=True, measure=False)
+    convolutions, products = (row.values for row in found.verification[:2])
+    tool = "fvcore_multiplications"
+    assert number(convolutions["multiplications"]) == 2 * 4 * 4 * 27 * (8 + 4)
+    assert convolutions[tool].reason == "fvcore leaves out what nothing reads"
+    assert number(products["multiplications"]) == 2 * number(products[tool]) == 2 * 5 * 8 * 16
+    assert "broadcast" in (products[tool].reason or "")
+    assert not found.findings
 
 
 def test_verify_says_why_the_products_of_spectral_norm_are_not_counted() -> None:

@@ -439,6 +439,18 @@ def test_a_diff_without_a_change_has_no_table(format: str) -> None:  # noqa: A00
     assert "nothing differs" in Report("diff", "a → b", (), {}, ())._repr_html_()  # type: ignore[attr-defined]
 
 
+def test_a_comparison_beside_its_source_is_standard_alone(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(
+        "version: 1\ninput: [3, 8, 8]\nlayers: [{conv: {out_channels: 8, kernel_size: 3}}]\n"
+    )
+    options = ("--no-measure", "--output", "compared.json", "--quiet")
+    fine("compare", "net.yaml", *options, folder=tmp_path)
+    told = refused("diff", "compared.json", "net.yaml", folder=tmp_path)
+    assert "compare --per-layer" in told
+    fine("compare", "net.yaml", "--per-layer", *options, folder=tmp_path)
+    assert "nothing differs" in fine("diff", "compared.json", "net.yaml", folder=tmp_path)
+
+
 def test_print_shows_a_report_as_its_table() -> None:
     report = Report("diff", "a → b", (), {}, ())
     assert str(report) == render(report, "table")

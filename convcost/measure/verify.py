@@ -76,7 +76,7 @@ def _fvcore(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     if others:
         reasons[OTHER] = f"fvcore also counts element-wise work: {', '.join(sorted(others))}"
     if uncounted := [name for name in _UNCOUNTED_BY_FVCORE if skipped[f"aten::{name}"]]:
-        reasons = _with_uncounted(reasons, f"fvcore counts 0 for {', '.join(uncounted)}")
+        reasons[PRODUCTS] = f"fvcore counts 0 for {', '.join(uncounted)}"
     if skipped["aten::_convolution_mode"]:
         reasons[CONVOLUTIONS] = "fvcore counts 0 for string padding"
     if skipped["aten::scaled_dot_product_attention"]:
@@ -99,14 +99,8 @@ def _flop_counter(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, A
             "and sees any other taken apart into matrix products"
         )
     if uncounted := [name for name in _UNCOUNTED_BY_TORCH if name in seen.names]:
-        reasons = _with_uncounted(reasons, f"FlopCounterMode counts 0 for {', '.join(uncounted)}")
+        reasons[PRODUCTS] = f"FlopCounterMode counts 0 for {', '.join(uncounted)}"
     return SecondCount(families, reasons)
-
-
-def _with_uncounted(reasons: Mapping[str, str], reason: str) -> dict[str, str]:
-    """``reasons`` with one that is of matrix products, or of an op that holds some inside."""
-    others = "; ".join(filter(None, (reasons.get(OTHER), reason)))
-    return {**reasons, PRODUCTS: reason, OTHER: others}
 
 
 class _Seen(TorchDispatchMode):

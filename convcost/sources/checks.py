@@ -54,6 +54,7 @@ class Check(NamedTuple):
     inputs: tuple[tuple[int, ...], ...]
     message: str
     limits: tuple[Limit, ...]
+    line: int = 0
 
 
 class Checks(NamedTuple):
@@ -161,7 +162,8 @@ class _Reader(Reader):
             return None
         if head.input and is_spec(head.source):
             self.problem((*path, "input"), "a layer spec says its own input")
-        return Check(head.name, head.source, head.input, head.message or "", limits)
+        line = self._file.line((*path, "source"))
+        return Check(head.name, head.source, head.input, head.message or "", limits, line)
 
     def _all_limits(self, found: Mapping[str, object], path: KeyPath) -> Iterator[Limit]:
         if "limits" in found:

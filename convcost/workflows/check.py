@@ -99,7 +99,7 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
     update = shlex.join(["convcost", "check", *filter(None, [request.config]), "--update"])
     others = others_of(config, baseline_file, update) if request.update else {}
     with advising(OF_CHECKS), _sides(config, request, notify) as (sides, commit):
-        costs = _count(config, sides, notify)
+        costs = _count(config, file, sides, notify)
         for entry in config.checks:
             for limit in entry.limits:
                 need_layers(limit, costs.mine[entry.name], file)
@@ -160,18 +160,35 @@ def _sides(
             yield sides, commit
 
 
-def _count(config: Checks, sides: Sides, notify: Notify) -> _Costs:
-    mine: dict[str, Sizes] = {}
-    bases: dict[str, Sizes] = {}
-    notices: list[str] = []
+def _count(config: Checks, file: str, sides: Sides, notify: Notify) -> _Costs:
+    """The costs of all checks.
+
+    Raises:
+        ConvcostError: some can't be counted; tells all of them, with their lines.
+    """
+    counted: dict[str, tuple[Report, Report | None]] = {}
+    failed: dict[str, ConvcostError] = {}
     for number, check in enumerate(config.checks):
         notify(f"counting, {check.name}", number / len(config.checks))
-        report, base = sides.count(check.source, check.inputs)
-        mine[check.name] = sizes_of(report)
-        notices += (f"{check.name}: {reworded(notice, OF_CHECKS)}" for notice in report.notices)
-        if base is not None:
-            bases[check.name] = sizes_of(base)
-    return _Costs(mine, bases, notices)
+        try:
+            counted[check.name] = sides.count(check.source, check.inputs)
+        except ConvcostError as error:
+            failed[f"{file}:{check.line}: {check.name}"] = error
+            # what the other side still has to say belongs to no other check
+            sides.start()
+    if failed:
+        said = (f"{place}: {error.message}" for place, error in failed.items())
+        hints = dict.fromkeys(error.hint for error in failed.values() if error.hint)
+        raise ConvcostError("\n".join(said), "; ".join(hints))
+    return _Costs(
+        {name: sizes_of(report) for name, (report, _) in counted.items()},
+        {name: sizes_of(base) for name, (_, base) in counted.items() if base is not None},
+        [
+            f"{name}: {reworded(notice, OF_CHECKS)}"
+            for name, (report, _) in counted.items()
+            for notice in report.notices
+        ],
+    )
 
 
 def _comparisons(config: Checks) -> int:

@@ -25,8 +25,15 @@ def count_spec(source: str) -> Report:
     """
     request = CompareRequest(source, (STANDARD,), per_layer=True, measure=False)
     report = compare(request)
-    totals = {k: v for k, v in report.rows[0].values.items() if k not in _ONLY_OF_VARIANTS}
-    return report._replace(kind="profile", rows=report.layers, layers=(), totals=totals, notices=())
+    return as_it_stands(report)._replace(notices=())
+
+
+def as_it_stands(report: Report) -> Report:
+    """What a comparison with layers says of standard alone, as ``profile`` would."""
+    standard = report.rows[0]
+    totals = {k: v for k, v in standard.values.items() if k not in _ONLY_OF_VARIANTS}
+    layers = tuple(row for row in report.layers if row.variant == standard.variant)
+    return report._replace(kind="profile", rows=layers, layers=(), totals=totals)
 
 
 def count_model(source: str, inputs: Sequence[Shape], loaded: LoadedModel) -> Report:

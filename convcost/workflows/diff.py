@@ -23,6 +23,7 @@ from convcost.sources.source import FILES
 from convcost.units import format_settings
 from convcost.workflows.advice import OF_DIFFS, advising, reworded
 from convcost.workflows.check import TIME_LIMIT
+from convcost.workflows.count import as_it_stands
 from convcost.workflows.environment import environment
 from convcost.workflows.in_place import BETWEEN
 from convcost.workflows.sides import opened
@@ -44,7 +45,9 @@ def diff(base: str, head: str, notify: Notify = lambda *_: None) -> Report:
     Raises:
         ConvcostError: a side can't be loaded, or has nothing to compare.
     """
-    before, after = (_state(text, notify) for text in (base, head))
+    reports = {text: _report(text, notify) for text in (base, head)}
+    kinds = {report.kind for report in reports.values()}
+    before, after = (_state(text, reports[text], alone=len(kinds) > 1) for text in (base, head))
     totals = {key: before.totals[key] for key in METRICS if key in before.totals}
     return Report(
         kind="diff",
@@ -58,7 +61,7 @@ def diff(base: str, head: str, notify: Notify = lambda *_: None) -> Report:
     )
 
 
-def _state(text: str, notify: Notify) -> _State:
+def _report(text: str, notify: Notify) -> Report:
     notify(f"loading {text}", None)
     report = load_report(text) if text.endswith(".json") else _counted(text)
     if report.kind not in ("profile", "compare"):
@@ -69,6 +72,18 @@ def _state(text: str, notify: Notify) -> _State:
     if report.selection is not None and len(report.rows) < report.selection.rows:
         few = f"{len(report.rows)} of {report.selection.rows} rows"
         raise ConvcostError(f"{text}: has only {few}", "save one without --top and --filter")
+    return report
+
+
+def _state(text: str, report: Report, *, alone: bool) -> _State:
+    """A side's layers; ``alone`` where the other one has no variants."""
+    if alone and report.kind == "compare":
+        if not report.layers:
+            raise ConvcostError(
+                f"{text}: a comparison of variants has no layers to compare with the other side's",
+                "save one with convcost compare --per-layer, or with profile",
+            )
+        report = as_it_stands(report)
     rows = (*report.rows, *report.layers) if report.kind == "compare" else report.rows
     layers = {_name(row): row for row in rows if row.name != BETWEEN}
     return _State(report, layers, report.totals or report.rows[0].values)

@@ -7,9 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from convcost.analyses import Costs
-from convcost.graph import Graph
+from convcost.graph import Graph, Node
 from convcost.ops import Pool
 from convcost.report import Finding, Row, Value, exact, number, unavailable
+from convcost.workflows.left_out import LeftOut, left_out_by_fvcore, reason_of
 
 if TYPE_CHECKING:
     from convcost.measure.verify import SecondCount
@@ -23,8 +24,9 @@ _FAMILIES = {
 }
 _MULTIPLYING = tuple(dict.fromkeys(_FAMILIES.values()))
 POOLS_COUNTED = "fvcore counts average pools that run as convolutions"
+FVCORE = "fvcore_multiplications"
 _TOOLS = {
-    "fvcore_multiplications": "fvcore",
+    FVCORE: "fvcore",
     "flop_counter_multiplications": "FlopCounterMode / 2",
 }
 
@@ -39,8 +41,9 @@ def verification(loaded: LoadedModel, graph: Graph, costs: Costs) -> tuple[Row, 
     args, kwargs = on_device(loaded.args, loaded.kwargs, device)
     counts = second_counts(loaded.module, args, kwargs)
     ours = _ours(graph, costs)
+    left_out = {FVCORE: left_out_by_fvcore(graph, costs, _family)}
     shown = [family for family in FAMILIES if ours[family] or _counted(counts, family)]
-    rows = [_row(family, ours, counts) for family in shown]
+    rows = [_row(family, ours, counts, left_out) for family in shown]
     return (*rows, _total(ours, counts))
 
 
@@ -58,7 +61,8 @@ def second_count(graph: Graph, costs: Costs, count: SecondCount, pools: Collecti
     if counted - as_convolutions(graph, pools) == wanted:
         reason: str | None = POOLS_COUNTED
     else:
-        values = [_value(family, ours, count) for family in _MULTIPLYING]
+        left_out = left_out_by_fvcore(graph, costs, _family)
+        values = [_value(family, ours, count, left_out) for family in _MULTIPLYING]
         reasons = [
             v.reason for f, v in zip(_MULTIPLYING, values, strict=True) if v.value != ours[f]
         ]
@@ -70,8 +74,12 @@ def _ours(graph: Graph, costs: Costs) -> dict[str, int]:
     """Our multiplications per family."""
     ours = dict.fromkeys((*_MULTIPLYING, "other"), 0)
     for node, values in zip(graph.nodes, costs.rows, strict=True):
-        ours[_FAMILIES.get(node.op.kind, "other")] += int(number(values["multiplications"]))
+        ours[_family(node)] += int(number(values["multiplications"]))
     return ours
+
+
+def _family(node: Node) -> str:
+    return _FAMILIES.get(node.op.kind, "other")
 
 
 def as_convolutions(graph: Graph, pools: Collection[str]) -> int:
@@ -87,20 +95,26 @@ def _counted(counts: Mapping[str, SecondCount], family: str) -> bool:
     return any(count.families.get(family) for count in counts.values())
 
 
-def _row(family: str, ours: Mapping[str, int], counts: Mapping[str, SecondCount]) -> Row:
+def _row(
+    family: str,
+    ours: Mapping[str, int],
+    counts: Mapping[str, SecondCount],
+    left_out: Mapping[str, LeftOut],
+) -> Row:
     values = {"multiplications": exact(ours[family])}
     for tool, count in counts.items():
-        values[tool] = _value(family, ours, count)
+        values[tool] = _value(family, ours, count, left_out.get(tool, {}))
     return Row(family, "standard", "", "", (), values)
 
 
-def _value(family: str, ours: Mapping[str, int], count: SecondCount) -> Value:
+def _value(family: str, ours: Mapping[str, int], count: SecondCount, left_out: LeftOut) -> Value:
     if count.failed:
         return unavailable(count.failed)
     found = count.families[family]
     if found == ours[family]:
         return exact(found)
-    reason = count.reasons.get(family) or _taken_apart(family, ours, count)
+    known = reason_of(ours[family] - found, family, left_out)
+    reason = known or count.reasons.get(family) or _taken_apart(family, ours, count)
     return Value("exact", found, reason=reason)
 
 
