@@ -554,3 +554,18 @@ def test_the_interpreter_is_the_one_that_runs(repository: Repository, temporary:
         file.write(MODEL.replace("WIDTH", "4"))
     repository.commit()
     assert outcomes(report(against(repository, temporary))) == ["kept", "kept"]
+
+
+def test_a_repository_below_a_folder_of_any_name_is_found(tmp_path: Path, temporary: Path) -> None:
+    repository = Repository(tmp_path / os.fsdecode(b"caf\xe9"))
+    repository.write("net.yaml", "version: 1\ninput: [3, 8, 8]\nlayers: [{relu: {}}]\n")
+    limits = "{multiplications: {max_increase: 0%}}"
+    repository.write(
+        "convcost.yaml",
+        f"version: 1\nchecks: [{{name: a, source: net.yaml, limits: {limits}}}]\n",
+    )
+    repository.commit()
+    arguments = ("check", "--against", "HEAD", "--format", "json")
+    env = {"TMPDIR": str(temporary)}
+    ran = convcost(*arguments, folder=repository.root, env=env, timeout=120)
+    assert outcomes(report(ran)) == ["kept"]

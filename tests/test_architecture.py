@@ -13,7 +13,17 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "convcost"
 
 LAYERS = (
-    {"errors", "units", "ops", "graph", "report", "picture", "uncollected", "_version"},
+    {
+        "errors",
+        "units",
+        "ops",
+        "graph",
+        "report",
+        "picture",
+        "uncollected",
+        "whole_file",
+        "_version",
+    },
     {"sources", "variants", "analyses", "measure", "render"},
     {"search"},
     {"workflows"},

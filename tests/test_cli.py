@@ -359,6 +359,17 @@ def test_an_output_that_cannot_be_is_refused(output: str, told: str, tmp_path: P
     assert_no_fault(ran)
 
 
+def test_an_output_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "report.json"
+    link.symlink_to(tmp_path / "there" / "real.json")
+    for _ in range(2):
+        convcost("compare", "--no-measure", "--output", "report.json", folder=tmp_path)
+        assert link.is_symlink()
+        assert json.loads((tmp_path / "there" / "real.json").read_text())["kind"] == "compare"
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["real.json"]
+
+
 def test_a_bad_output_is_told_before_anything_is_written(tmp_path: Path) -> None:
     ran = convcost("compare", "-o", "fine.json", "-o", "no/where.json", folder=tmp_path)
     assert ran.code == 2

@@ -29,7 +29,7 @@ def test_a_planted_crossover_lies_in_the_interval(a: int, b: int, at: int, sign:
     found = find_crossover(side, first, last)
     assert len(set(asked)) == len(asked)
     if not first < at <= last:
-        assert found.is_missing
+        assert found.before == found.after
         assert asked == [first, last]
         return
     assert found.low is not None
@@ -61,7 +61,7 @@ def test_both_ends_of_what_is_undecided_are_found(before: int, unsure: int, afte
 @pytest.mark.parametrize("sign", [-1, 0, 1])
 def test_a_missing_crossover_is_called_missing(sign: int) -> None:
     found = find_crossover(lambda _: sign, 8, 1024)
-    assert found.is_missing
+    assert found.before == found.after
     assert (found.low, found.high) == (None, None)
 
 
@@ -277,7 +277,7 @@ def test_only_numbers_that_groups_divide_are_asked_for(
     last = step * (first + more)
     found = find_crossover(side, step * first, last, step)
     assert all(number % step == 0 for number in asked)
-    if not found.is_missing:
+    if found.before != found.after:
         assert found.low is not None
         assert found.high is not None
         assert found.low <= step * (first + at) < found.high

@@ -119,36 +119,17 @@ def print_view(view: RenderableType) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes the whole file or nothing: a new file takes the old one's place when complete.
+    """Writes the whole file or nothing.
 
     Raises:
         ConvcostError: it can't be written.
     """
+    from convcost import whole_file
+
     try:
-        if path.exists() and not path.is_file():
-            # a device or a named pipe is written to, never replaced
-            path.write_bytes(content)
-            return
-        import tempfile
-
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as new:
-            new.write(content)
-        Path(new.name).chmod(0o666 & ~_umask())
-        Path(new.name).replace(path)
-    except BaseException as error:
-        with suppress(OSError, NameError):
-            Path(new.name).unlink()
-        if not isinstance(error, OSError):
-            raise
+        whole_file.write_whole(path, content)
+    except OSError as error:
         raise ConvcostError(f"{path}: can't be written: {error.strerror}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def print_error(message: str, hint: str) -> None:

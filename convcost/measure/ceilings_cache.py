@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from convcost.whole_file import write_whole
 
 _VERSION = 3
 
@@ -53,9 +54,7 @@ def save_ceilings(key: Sequence[str], ceilings: Ceilings) -> None:
     with suppress(OSError, RuntimeError):
         file = cache_file()
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as new:
-            json.dump(data, new, indent=1)
-        Path(new.name).replace(file)
+        write_whole(file, json.dumps(data, indent=1).encode())
 
 
 def _entries() -> dict[str, object]:

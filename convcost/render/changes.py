@@ -45,6 +45,7 @@ def unseen_changes(report: Report) -> Iterator[str]:
         if not any(_differs(key, row) for key in _SHOWN):
             keys = tuple(key for key in METRICS if _differs(key, row))
             unseen[keys] = unseen.get(keys, 0) + 1
+    unseen.pop((), None)
     for keys, count in unseen.items():
         labels = and_list(METRICS[key].label for key in keys)
         differ = "differs" if count == 1 else "differ"

@@ -7,8 +7,6 @@ from math import inf
 from convcost.report import GLOBAL, METRICS, Finding, Limit, Value, number
 from convcost.units import FORMATTERS, format_apart, format_percent
 
-RANKS = {"error": 0, "warn": 1}
-
 
 def size(value: Value, bound: str) -> float:
     """The one number that a bound is held against: the worst axis, ``global`` beyond all."""

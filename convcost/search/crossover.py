@@ -26,11 +26,6 @@ class Crossover(NamedTuple):
     low: int | None
     high: int | None
 
-    @property
-    def is_missing(self) -> bool:
-        """Whether nothing turns: the same verdict at both ends, or none."""
-        return self.before == self.after
-
 
 def find_crossover(side: Callable[[int], Side], first: int, last: int, step: int = 1) -> Crossover:
     """Where between ``first`` and ``last`` a variant's verdict turns, if it turns once.

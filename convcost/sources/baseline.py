@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convcost.errors import ConvcostError, show_value
-from convcost.report import METRICS, Scalar
+from convcost.report import GLOBAL, METRICS, Scalar
 
 VERSION = 1
 LARGEST = 1e60
@@ -66,20 +66,20 @@ def _mistakes(data: Mapping[str, Any]) -> Iterator[str]:
             if not isinstance(values, dict):
                 yield f"checks.{name}.{place}: expected a mapping, found {show_value(values)}"
                 continue
-            wrong = ((k, v) for k, v in values.items() if k not in METRICS or not _is_value(v))
+            wrong = ((k, v) for k, v in values.items() if k not in METRICS or not _is_value(k, v))
             yield from (f"checks.{name}.{place}.{key}: {show_value(value)}" for key, value in wrong)
 
 
-def _is_value(found: object) -> bool:
-    if isinstance(found, list):
-        return (
-            bool(found)
-            and not any(isinstance(f, list) for f in found)
-            and all(map(_is_value, found))
-        )
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        return found == "global"
-    return abs(found) <= LARGEST
+def _is_value(metric: str, found: object) -> bool:
+    """Whether a metric can be so: positions are a number, ``global``, or one for each axis."""
+    if METRICS[metric].unit != "positions":
+        return _is_number(found)
+    axes = found if isinstance(found, list) else [found]
+    return bool(axes) and all(axis == GLOBAL or _is_number(axis) for axis in axes)
+
+
+def _is_number(found: object) -> bool:
+    return type(found) in (int, float) and 0 <= found <= LARGEST  # type: ignore[operator]
 
 
 def _values(entry: Mapping[str, Any]) -> dict[str, Values]:

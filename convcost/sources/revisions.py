@@ -175,15 +175,16 @@ def _git(folder: Path, *arguments: str) -> str:
             env={**environment, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
-            errors="replace",
             check=False,
         )
     except FileNotFoundError:
+        if not folder.is_dir():
+            raise ConvcostError(f"{folder}: no such folder") from None
         raise ConvcostError("git isn't installed, or not on the path") from None
     if done.returncode:
-        raise _refused(folder, done.stderr)
-    return done.stdout
+        raise _refused(folder, os.fsdecode(done.stderr))
+    # what names no file is ASCII; a file's name may be any bytes
+    return os.fsdecode(done.stdout)
 
 
 def _refused(folder: Path, said: str) -> ConvcostError:

@@ -129,12 +129,22 @@ def _misfits(values: Mapping[str, Value]) -> Iterator[str]:
         unit = METRICS[key].unit if key in METRICS else "word"
         if (value.value is None) is not (value.status == "unavailable"):
             yield f"{key}: {value.status}, but its value is {value.value}"
+        elif unit == "positions" and not _are_positions(value.value):
+            yield f"{key}: not positions"
         elif unit not in _WORDS and isinstance(value.value, str | tuple):
             yield f"{key}: not a number"
         elif key in METRICS and unit == "word" and isinstance(value.value, int | float | tuple):
             yield f"{key}: not a word"
         elif unit == "factor" and isinstance(value.value, int | float) and value.value <= 0:
             yield f"{key}: not above 0"
+
+
+def _are_positions(found: object) -> bool:
+    """A number or ``global``, or one of them for each axis."""
+    axes = found if isinstance(found, tuple) else (found,)
+    return bool(axes) and all(
+        axis in (None, GLOBAL) or isinstance(axis, int | float) for axis in axes
+    )
 
 
 def _roofline_mistakes(values: Mapping[str, Value]) -> Iterator[str]:

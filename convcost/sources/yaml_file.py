@@ -34,7 +34,7 @@ class YamlFile(NamedTuple):
     data: object
     lines: dict[KeyPath, int]
 
-    def error(self, problems: Iterable[Problem], hint: str = "") -> ConvcostError:
+    def error(self, problems: Iterable[Problem]) -> ConvcostError:
         """One error that tells the problems, in the file's order."""
         located = sorted((self.line(p.path), _format_path(p.path), p.text) for p in problems)
         texts = (
@@ -42,7 +42,7 @@ class YamlFile(NamedTuple):
             for line, key, text in located
         )
         first, more = _first(list(dict.fromkeys(texts)))
-        return ConvcostError("\n".join([*first, *more]), hint)
+        return ConvcostError("\n".join([*first, *more]))
 
     def line(self, path: KeyPath) -> int:
         """The line of the deepest key on the path that the file has."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from convcost.errors import ConvcostError
 from convcost.graph import Graph
 from convcost.ops import Conv, Pad, Padding, Pool, Sizes
+from convcost.units import format_digits
 
 if TYPE_CHECKING:
     from convcost.variants.follow import Followed, Follower
@@ -128,17 +129,18 @@ def last_feature_map(graph: Graph) -> int:
 def _need_reachable(follower: Follower, last: int, wanted: int) -> None:
     strides = {stride for tensor in follower.tensors[: last + 1] for stride in _strides(tensor)}
     found = max(_strides(follower.tensors[last]), default=1)
+    told = format_digits(float(found))
     reachable = sorted(int(s) for s in strides if s < found and s == int(s))
     hint = f"reachable: {', '.join(map(str, reachable))}" if reachable else "it has no strides"
     if max(strides, default=1) > found:
         hint = "the model upsamples its maps again: give the part of it before that"
     if found <= wanted:
         raise ConvcostError(
-            f"dense can't give output stride {wanted}: the last feature map's is {found}", hint
+            f"dense can't give output stride {wanted}: the last feature map's is {told}", hint
         )
     if found % wanted:
         raise ConvcostError(
-            f"output stride {wanted} can't be reached: the last feature map's is {found}", hint
+            f"output stride {wanted} can't be reached: the last feature map's is {told}", hint
         )
 
 

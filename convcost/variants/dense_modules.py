@@ -54,7 +54,6 @@ def make_dense(
     pools = (path for path in plan.changes if isinstance(windows[path], _AVG_POOLS))
     return Rewritten(
         module=copied(model, memo),
-        variant=variant,
         layers=tuple(path for path in plan.changes if isinstance(windows[path], CONVS)),
         convolutions=sum(isinstance(module, CONVS) for module in model.modules()),
         plan=plan,

@@ -47,7 +47,6 @@ class Rewritten(NamedTuple):
     """
 
     module: nn.Module
-    variant: Variant
     layers: tuple[str, ...]
     convolutions: int
     errors: Mapping[str, float] = {}
@@ -91,7 +90,6 @@ def rewrite_convolutions(
             errors[path] = error
     return Rewritten(
         module=copied(model, memo),
-        variant=variant,
         layers=tuple(path for path in convs if path in chosen),
         convolutions=len(all_of_them),
         errors=errors,

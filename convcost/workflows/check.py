@@ -114,7 +114,7 @@ def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
         raise ConvcostError(f"{file}: nothing was checked: {reasons}")
     report = Report(
         kind="check",
-        source=printable(file),
+        source=file,
         input=(),
         environment={
             **environment(Settings(), None),
@@ -263,6 +263,7 @@ def _shown(path: Path) -> str:
     absolute = path.absolute()
     for folder in absolute.parents:
         if (folder / ".git").exists():
-            return absolute.relative_to(folder).as_posix()
+            return printable(absolute.relative_to(folder).as_posix())
     here = Path.cwd()
-    return (absolute.relative_to(here) if absolute.is_relative_to(here) else path).as_posix()
+    shown = absolute.relative_to(here) if absolute.is_relative_to(here) else path
+    return printable(shown.as_posix())

@@ -98,7 +98,7 @@ def _chart(rows: Sequence[Row], ceilings: Ceilings, report: Report) -> alt.Layer
                 y=y,
                 color=alt.Color(
                     "bound:N",
-                    title=METRICS["bound"].label if "bound" in METRICS else "bound",
+                    title=METRICS["bound"].label,
                     scale=alt.Scale(domain=list(BOUNDS), range=list(BOUNDS.values())),
                     legend=alt.Legend(orient="top"),
                 ),

@@ -16,7 +16,7 @@ from convcost.sources.tracer import Tracer
 # pointwise, but without torch's tag for it, and those that models use most
 _POINTWISE = """
 relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid hardsigmoid hardswish hardtanh tanh
-softplus prelu threshold dropout alpha_dropout feature_dropout add sub mul div rsub pow sqrt rsqrt
+softplus prelu threshold add sub mul div rsub pow sqrt rsqrt
 exp log neg abs clamp clamp_min clamp_max sin cos where maximum minimum square reciprocal
 logit softsign logsigmoid log_sigmoid rrelu glu_jvp
 masked_fill lerp addcmul addcdiv true_divide floor_divide erf floor ceil round

@@ -15,7 +15,7 @@ from convcost.sources.tracer import Tracer
 # which dimension they act along, where they name one; else along all
 _ALONG = """
 gather index_select index_copy index_add index_fill scatter scatter_add sort topk flip
-take_along_dim rot90 unfold argsort kthvalue unique_dim roll scatter_reduce
+take_along_dim rot90 unfold argsort kthvalue unique_dim scatter_reduce
 """.split()
 _ANYWHERE = """
 index index_put masked_select grid_sampler grid_sampler_2d grid_sampler_3d col2im tril triu diagonal

@@ -12,7 +12,7 @@ from convcost.sources.aten.settings import all_positive, named
 from convcost.sources.tracer import Tracer
 
 _KINDS = """
-mean sum amax amin prod var std logsumexp all any argmax argmin max min norm linalg_vector_norm
+sum amax amin prod var std logsumexp all any argmax argmin max min norm linalg_vector_norm
 std_mean var_mean nansum median mode count_nonzero nanmean
 """.split()
 
