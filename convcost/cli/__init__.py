@@ -158,7 +158,8 @@ def _print_usage_error(error: typer.TyperException) -> None:
     # an option without its value is told before there is a context
     command = context.command_path if context else " ".join(("convcost", *_named(sys.argv[1:])))
     # pydantic, which reads the values, puts its kind of error before typer's sentence
-    if message := error.format_message().replace(": Value error, ", ": "):
+    message = " ".join(error.format_message().split())
+    if message := message.replace(": Value error, ", ": "):
         print_error(message, f"see {command} --help")
 
 

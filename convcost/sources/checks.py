@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from convcost.errors import ConvcostError, show_value
+from convcost.errors import ConvcostError, did_you_mean, show_value
 from convcost.sources.check_fields import (
     BOUNDS,
     LIMITED,
@@ -195,7 +195,8 @@ class _Reader(Reader):
             place = (*path, metric)
             if metric not in metrics:
                 what = "a layer" if layer else "the whole"
-                self.problem(place, f"no metric of {what}; valid: {', '.join(metrics)}")
+                meant = did_you_mean(metric, metrics)
+                self.problem(place, f"no metric of {what}; {meant}valid: {', '.join(metrics)}")
                 continue
             given = self.validate(settings_of(metric), settings, place)
             if given is not None:

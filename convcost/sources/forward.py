@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 
 from torch.nn.parameter import is_lazy
 
@@ -39,16 +40,17 @@ def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...
                 f"{source}: has lazy layers, whose shapes are not known yet",
                 "run the model once on an input before it is profiled",
             ) from error
-        raise forward_error(error, source) from error
+        raise forward_error(error, source, loaded.notices) from error
     except SystemExit as error:
         raise ConvcostError(f"{source}: calls sys.exit in forward") from error
 
 
-def forward_error(error: ForwardError, source: str) -> ConvcostError:
-    """What ``forward`` raised, with the layer, and the user's file and line."""
+def forward_error(error: ForwardError, source: str, of_inputs: Sequence[str] = ()) -> ConvcostError:
+    """What ``forward`` raised, with the layer, the user's file and line, and what is assumed."""
     told = user_error(error.cause, source, "in forward")
     layer = f"in {error.path}: " if error.path else ""
     # without a line of the user's it begins with the source already
     message = told.message.removeprefix(f"{source}: ")
-    hint = "; ".join(filter(None, (told.hint, "is the input right? give it with --input")))
+    asked = of_inputs or ("is the input right? give it with --input",)
+    hint = "; ".join(filter(None, (told.hint, *asked)))
     return ConvcostError(f"{source}: {layer}{message}", hint)

@@ -48,7 +48,7 @@ def with_latency(
     for row, group in zip(rows, groups, strict=True):
         nodes = frozenset(group.nodes)
         mine = [s for s in segments if s.nodes and min(s.nodes) in nodes]
-        values = _latency(mine, nodes, whole)
+        values = _latency(mine, nodes, whole) if row.op != "input" else {"latency": _AN_INPUT}
         # the time of other rows must not count against this one's ceilings
         alone = values["latency"].reason is None
         if alone and (ops := work(group.nodes)):
@@ -57,6 +57,9 @@ def with_latency(
     rest = [segment for segment in segments if not segment.nodes]
     values = _latency(rest, frozenset(), whole)
     return [*timed, Row(BETWEEN, "standard", "overhead", "", (), {**_nothing(rows[0]), **values})]
+
+
+_AN_INPUT = unavailable("an input takes no time")
 
 
 def total_latency(measured: InPlace) -> dict[str, Value]:

@@ -11,7 +11,7 @@ from convcost.errors import ConvcostError, printable, show_value
 from convcost.measure.settings import Settings
 from convcost.ops import Shape
 from convcost.report import Finding, Report, Row
-from convcost.variants import MODEL_VARIANTS, Variant
+from convcost.variants import MODEL_VARIANTS, STANDARD, Variant
 from convcost.variants.mixed import Mixed, choices, parse_mixed
 from convcost.variants.rewrite import Choice, Init
 from convcost.workflows.advice import OF_CODE, advising
@@ -89,6 +89,8 @@ def rewrite(request: RewriteRequest, notify: Notify = lambda *_: None) -> Outcom
 
 
 def _need_something(after: Alternative) -> None:
+    if after.name == str(STANDARD):
+        raise ConvcostError("standard is the model as it stands", "rewrite it as another variant")
     rewritten = after.rewritten
     if rewritten is not None and rewritten.plan is None and not rewritten.layers:
         left = f"; left as they are: {', '.join(rewritten.left)}" if rewritten.left else ""

@@ -257,7 +257,7 @@ def _notices(
     )
     left = len(found.front) - len(designs)
     if left > 0:
-        yield f"{left} more designs of the front on paper, between these, were not measured"
+        yield f"{left} more designs of the front on paper, between these, are left out"
     if late:
         times = ", ".join(f"{row.variant} ({format_seconds(_latency(row) or 0)})" for row in late)
         yield f"measured, and left out by max-latency: {times}"
