@@ -407,3 +407,14 @@ def test_a_shipped_spec_runs_with_the_computed_shape_and_parameters(name: str) -
         output = module(torch.zeros(graph.nodes[0].shape))
     assert tuple(output.shape) == graph.nodes[-1].shape
     assert sum(p.numel() for p in module.parameters()) == total(graph, "parameters")
+
+
+def test_other_layers_may_read_each_copy_of_a_repeated_one(tmp_path: Path) -> None:
+    copies = "{name: r, repeat: 3, conv: {out_channels: 3, kernel_size: 3, padding: 1}}"
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        f"version: 1\ninput: [3, 8, 8]\nlayers: [{copies}, {{inputs: [r.1, r.2, r], add: {{}}}}]\n"
+    )
+    graph = load_spec(str(path), 1, 4, parse_variant).graph
+    names = [graph.nodes[index].name for index in graph.nodes[-1].inputs]
+    assert names == ["r.1", "r.2", "r.3"]

@@ -71,11 +71,14 @@ class Assembler:
 
     def _add(self, layer: Layer, name: str, path: KeyPath, every: Collection[str]) -> int | None:
         inputs = self._inputs(layer, path, every)
+        labels = list(_labels(name, layer))
+        self._indexes.update(dict.fromkeys(labels))
         try:
-            for label in _labels(name, layer):
+            for label in labels:
                 if any(index is None for index in inputs):
                     return None
                 inputs = [self._add_one(label, layer, [i for i in inputs if i is not None])]
+                self._indexes[label] = inputs[0]
         except ShapeError as error:
             self._problems.append(Problem((*path, layer.kind), f"{name}: {error}"))
             return None
