@@ -47,7 +47,7 @@ A layer has exactly one kind, and may have:
 | --- | --- |
 | `name` | its name, for `inputs`, `--only` and `--keep`; else its kind and a number |
 | `inputs` | the layers that it reads, by name (`input`: the network's); else the layer before it |
-| `repeat` | how often it stands in a row; the copies are called `name.1`, `name.2`, …, of which other layers may read each; `name` is the last |
+| `repeat` | how often it stands in a row: as `name.1`, `name.2`, …; `name` is the last one |
 
 Settings mean what they mean in torch; `in_channels` and `in_features` are inferred. "Per axis" is
 one number for all axes or a list with one per axis. `padding` is a number, one per axis, a

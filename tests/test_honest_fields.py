@@ -170,6 +170,18 @@ def both_halves_written(first: nn.Module, second: nn.Module, x: Tensor) -> Tenso
     return right * 2  # type: ignore[no-any-return]
 
 
+def batched(second: nn.Module, first: nn.Module, x: Tensor) -> Tensor:
+    images = x.new_zeros(2, 8, 20, 24)
+    images[0, :, :16, :16].copy_(first(x)[0])
+    return second(images)[:1, :, :16, :16]  # type: ignore[no-any-return]
+
+
+def second_rows(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x).clone()
+    y[:, :, 8:] = second(first(x))[:, :, :8]
+    return y  # type: ignore[no-any-return]
+
+
 def beside_a_mean(first: nn.Module, x: Tensor) -> Tensor:
     y = first(x)
     return torch.cat([y, y.mean((2, 3), keepdim=True).expand_as(y)], 1)[:, :8]
@@ -337,10 +349,12 @@ CASES = {
     "one of two": Case(Does(one_of_two, conv(), conv(3, 8, 7)), IMAGE, "upper_bound"),
     "the sum of two": Case(Does(sum_of_two, conv(), conv(3, 8, 7)), IMAGE),
     "shown before a write": Case(Does(shown_before_a_write, conv(), conv(8, 8, 5)), IMAGE),
-    "one half written": Case(Does(one_half_written, conv(), conv(4, 4, 5)), IMAGE),
-    "a part of both written": Case(
-        Does(both_halves_written, conv(), conv(4, 4, 5)), IMAGE, "upper_bound"
+    "an image written into a batch": Case(Does(batched, conv(8), conv(3)), IMAGE),
+    "every second row written": Case(
+        Does(second_rows, conv(), conv(8, 8, 5)), IMAGE, "upper_bound"
     ),
+    "one half written": Case(Does(one_half_written, conv(), conv(4, 4, 5)), IMAGE),
+    "a part of both written": Case(Does(both_halves_written, conv(), conv(4, 4, 5)), IMAGE),
     "half of a cat": Case(Does(half_of_a_cat, conv(), conv(3, 8, 7)), IMAGE, "upper_bound"),
     "the half of a cat beside a mean": Case(Does(beside_a_mean, conv()), IMAGE, "upper_bound"),
     "the half of a cat that sees all": Case(Does(half_of_a_cat, conv(3, 8, 7), conv()), IMAGE),

@@ -24,6 +24,7 @@ from convcost.ops.dataflow import (
     Stack,
     Unfold,
     Unused,
+    Write,
 )
 from convcost.ops.layers import (
     Concat,
@@ -83,6 +84,7 @@ __all__ = [
     "Stack",
     "Unfold",
     "Unused",
+    "Write",
     "format_shape",
     "parameter_shapes",
 ]

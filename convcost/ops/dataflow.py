@@ -137,6 +137,25 @@ class Rearrange(NamedTuple):
     kind: str
 
 
+class Write(NamedTuple):
+    """The second input in the place of some positions of the first along ``dim``.
+
+    They are ``start``, ``start + step`` and so on, or ``start`` alone where it is ``selected``: the
+    second input then lacks that dimension.
+    """
+
+    dim: int
+    start: int
+    step: int = 1
+    selected: bool = False
+    kind: str = "write"
+
+    @property
+    def in_place(self) -> bool:
+        """Whether each position is where it was in what was written."""
+        return not self.selected and (self.start, self.step) == (0, 1)
+
+
 class Output(NamedTuple):
     """A further output of the node that it reads."""
 
@@ -172,6 +191,7 @@ Dataflow = (
     | PixelShuffle
     | Unfold
     | Rearrange
+    | Write
     | Output
     | Unused
     | Opaque

@@ -7,7 +7,7 @@ from weakref import ref
 
 from torch import Tensor
 
-from convcost.ops import Elementwise, Op, Rearrange, Select, Slice
+from convcost.ops import Elementwise, Op, Rearrange, Select, Slice, Write
 from convcost.sources.recorder import Recorder
 from convcost.sources.traced import Traced, share_storage
 
@@ -104,6 +104,13 @@ def _shown(view: Traced, op: Slice | Select) -> set[int]:
 
 def _written(view: Tensor, base: Tensor) -> Op:
     """What a write into ``view`` does to ``base``: positions stay where the sizes do."""
+    if view.shape == base.shape:
+        return Elementwise("write")
+    shows = view.shows if type(view) is Traced and view.base is base else None
+    if isinstance(shows, Slice):
+        return Write(shows.dim, shows.start, shows.step)
+    if isinstance(shows, Select):
+        return Write(shows.dim, shows.position, selected=True)
     sizes = enumerate(zip(view.shape, base.shape, strict=False))
     moved = range(base.dim()) if view.dim() != base.dim() else [i for i, (a, b) in sizes if a != b]
-    return Rearrange(tuple(moved), "write") if moved else Elementwise("write")
+    return Rearrange(tuple(moved), "write")

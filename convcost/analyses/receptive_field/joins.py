@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from typing import Any
 
 from convcost.analyses.receptive_field.field import Dim, Field, axes_of, irregular, unite
 from convcost.analyses.receptive_field.uneven import is_uneven, meeting
 from convcost.ops import Shape
 
 Fields = Sequence[Field]
+Shapes = Sequence[Shape]
+Rule = Callable[[Any, Fields, Shapes], Field]
+"""From the op, the fields of its inputs, and their shapes with the output's last, to its field."""
 
 
 def union_of(fields: Fields, rank: int) -> Field:

@@ -34,12 +34,15 @@ def full_of(dim: Dim, size: int) -> bytes:
     return full
 
 
+def full_in(joined: Field, field: Field, dim: int, size: int) -> bytes:
+    """For each of a field's entries 1 where it sees all that the ``joined`` one says."""
+    return full_of(field.dims[dim], size) if field.boxes == joined.boxes else bytes(size)
+
+
 def laid(joined: Field, fields: Sequence[Field], shapes: Sequence[Shape], dim: int) -> Field:
     """``joined`` where the ``fields`` it joins lie one behind the other along ``dim``."""
-    full = [
-        full_of(field.dims[dim], shape[dim]) if field.boxes == joined.boxes else bytes(shape[dim])
-        for field, shape in zip(fields, shapes, strict=False)
-    ]
+    sides = zip(fields, shapes, strict=False)
+    full = [full_in(joined, field, dim, shape[dim]) for field, shape in sides]
     return joined.at(dim, dim_of(b"".join(full)))
 
 

@@ -21,6 +21,7 @@ from convcost.ops import (
     Recurrence,
     Stack,
     Unused,
+    Write,
 )
 from convcost.variants.follow.dims import (
     Dim,
@@ -128,4 +129,5 @@ RULES: dict[type, Rule] = {
     Output: _same,
     Unused: _same,
     Opaque: _opaque,
+    Write: _opaque,
 }
