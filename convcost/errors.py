@@ -66,6 +66,15 @@ def _as_yaml(found: object, depth: int) -> str:
     return repr(found)
 
 
+_LISTED = 12
+
+
+def some_of(names: Iterable[str]) -> str:
+    """The first of them, as an error lists them, and ``…`` where there are more."""
+    listed = list(names)
+    return ", ".join([*listed[:_LISTED], *(["…"] if len(listed) > _LISTED else [])])
+
+
 def printable(text: str) -> str:
     """``text`` with escapes for what isn't printable, so that it steers no terminal."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

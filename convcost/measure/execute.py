@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any, NamedTuple
@@ -27,10 +27,9 @@ from convcost.measure.settings import Settings
 from convcost.measure.threads import measure_threaded
 from convcost.measure.verify import SecondCount, fvcore_count
 from convcost.measure.waiting import processors, waited_seconds
+from convcost.notify import Notify
 
 _MOST_COMPILED = 1000
-Notify = Callable[[str, float | None], None]
-"""Told what is being done, and the share that is done where it is known."""
 
 
 class Candidate(NamedTuple):

@@ -21,10 +21,9 @@ from convcost.measure.place import torch_errors
 from convcost.measure.roofline import ceilings_for
 from convcost.measure.settings import Settings
 from convcost.measure.trust import instrument_doubt
+from convcost.notify import Notify
 
 _PLAIN, _INSTRUMENTED = "plain", "instrumented"
-
-Notify = Callable[[str, float | None], None]
 
 
 class InPlace(NamedTuple):

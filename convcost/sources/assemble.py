@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Collection, Container, Iterator, Sequence
-from itertools import islice
 from math import prod
 from typing import NamedTuple
 
-from convcost.errors import ShapeError, show_value
+from convcost.errors import ShapeError, show_value, some_of
 from convcost.graph import GraphBuilder
 from convcost.ops import MAX_SCALARS, Shape
 from convcost.sources.kind_settings import NoSettings
@@ -14,8 +13,6 @@ from convcost.sources.kinds import KINDS
 from convcost.sources.yaml_file import KeyPath, Problem
 
 MAX_LAYERS = 100_000
-MAX_NAMES = 12
-"""Names that an error lists."""
 INPUT = "input"
 
 
@@ -109,7 +106,7 @@ class Assembler:
             f"{show_value(name)} comes later or is this layer itself: a layer reads only layers "
             "above it, so there are no cycles"
             if name in every
-            else f"no layer is called {show_value(name)}; known here: {_list(self._indexes)}"
+            else f"no layer is called {show_value(name)}; known here: {some_of(self._indexes)}"
         )
         self._problems.append(Problem(path, reason))
         return None
@@ -120,11 +117,6 @@ def _labels(name: str, layer: Layer | Broken) -> Iterator[str]:
     if isinstance(layer, Broken) or layer.repeat == 1:
         return iter((name,))
     return (f"{name}.{number}" for number in range(1, layer.repeat + 1))
-
-
-def _list(names: Collection[str]) -> str:
-    more = ", …" if len(names) > MAX_NAMES else ""
-    return ", ".join(islice(names, MAX_NAMES)) + more
 
 
 def _names(layers: Sequence[Layer | Broken]) -> list[str]:

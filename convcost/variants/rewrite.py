@@ -4,7 +4,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
-from convcost.errors import ConvcostError, ShapeError, show_value
+from convcost.errors import ConvcostError, ShapeError, show_value, some_of
 from convcost.graph import Graph, GraphBuilder, Node
 from convcost.ops import Conv
 from convcost.variants import Variant
@@ -14,8 +14,6 @@ Init = Literal["fresh", "svd"]
 
 STEM_CHANNELS = 4
 """A convolution with at most so many input channels reads the image: it is a stem."""
-MAX_NAMES = 12
-"""Names that an error lists."""
 
 
 class Choice(NamedTuple):
@@ -58,10 +56,9 @@ def choose(convs: Mapping[str, Conv], choice: Choice) -> frozenset[str]:
     """
     for glob in choice.names if choice.later else (*choice.only, *choice.keep, *choice.names):
         if not any(fnmatchcase(name, glob) for name in convs):
-            names = list(convs)
-            some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
             raise ConvcostError(
-                f"no convolution matches {show_value(glob)}", f"convolutions here: {some or 'none'}"
+                f"no convolution matches {show_value(glob)}",
+                f"convolutions here: {some_of(convs) or 'none'}",
             )
     chosen = {name: conv for name, conv in convs.items() if _is_rewritable(conv)}
     chosen = {name: conv for name, conv in chosen.items() if _is_wanted(name, choice)}

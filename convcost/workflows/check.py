@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import Settings
 from convcost.measure.workers import Side
+from convcost.notify import Notify, silently
 from convcost.report import Limit as Judged
 from convcost.report import Report, Row, Value
 from convcost.sources.baseline import Baseline
@@ -40,8 +41,6 @@ from convcost.workflows.judge import (
 )
 from convcost.workflows.sides import Sides, opened
 from convcost.workflows.timed import Clockwork, judge_timed
-
-Notify = Callable[[str, float | None], None]
 
 TIME_LIMIT = 600.0
 """Seconds that a side may take in all, where nothing else is said."""
@@ -78,7 +77,7 @@ class _Costs(NamedTuple):
     notices: Sequence[str]
 
 
-def check(request: CheckRequest, notify: Notify = lambda *_: None) -> Checked:
+def check(request: CheckRequest, notify: Notify = silently) -> Checked:
     """Judges every limit of a configuration.
 
     Raises:

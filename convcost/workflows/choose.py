@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from convcost.errors import ConvcostError, did_you_mean
+from convcost.errors import ConvcostError, did_you_mean, some_of
 from convcost.report import METRICS, Row, Selection, Value
 
 
@@ -19,8 +19,8 @@ def choose(rows: Sequence[Row], glob: str | None, sort: str | None, top: int | N
     if glob is not None:
         chosen = [row for row in chosen if fnmatchcase(row.name, glob)]
         if not chosen:
-            names = ", ".join(row.name for row in rows[:12])
-            raise ConvcostError(f"no row matches {glob!r}", f"the first rows: {names}")
+            names = some_of(row.name for row in rows)
+            raise ConvcostError(f"no row matches {glob!r}", f"the rows: {names}")
     if sort is not None:
         key = sort
         if not any(key in row.values for row in rows):

@@ -1,6 +1,6 @@
 """Variants of a source side by side."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,6 +8,7 @@ from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import ITEMSIZES, Settings
+from convcost.notify import Notify, silently
 from convcost.ops import Conv, Shape
 from convcost.report import Report, Row, Value, exact, number, unavailable
 from convcost.sources.source import is_model, is_spec
@@ -23,8 +24,6 @@ from convcost.workflows.seen import seen_positions
 if TYPE_CHECKING:
     from convcost.measure.execute import Outcome
 
-Notify = Callable[[str, float | None], None]
-"""Told what is being done, and the share that is done where it is known."""
 
 SHIPPED_SPEC = "primer.yaml"
 
@@ -62,7 +61,7 @@ Costed = Mapping[str, tuple[Graph, Costs]]
 """Variants by name, each with what it costs."""
 
 
-def compare(request: CompareRequest, notify: Notify = lambda *_: None) -> Report:
+def compare(request: CompareRequest, notify: Notify = silently) -> Report:
     """The costs of each variant of a spec or a model, counted, and measured where asked.
 
     Raises:

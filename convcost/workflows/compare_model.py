@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import Settings
+from convcost.notify import Notify
 from convcost.ops import Input
 from convcost.report import Finding, Report, Row, Value
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from convcost.measure.execute import Outcome
     from convcost.sources.model import LoadedModel
     from convcost.workflows.compare import CompareRequest
-
-Notify = Callable[[str, float | None], None]
 
 
 class Compared(NamedTuple):

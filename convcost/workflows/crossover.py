@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from convcost.errors import ConvcostError, ShapeError, printable, show_value
+from convcost.errors import ConvcostError, ShapeError, printable, show_value, some_of
 from convcost.graph import Graph, GraphBuilder
 from convcost.measure.settings import ITEMSIZES, Settings
+from convcost.notify import Notify, silently
 from convcost.ops import Conv, Shape
 from convcost.report import Report, Row, Value, exact
 from convcost.search.crossover import Crossover, Side, find_crossover
@@ -16,12 +17,10 @@ from convcost.sources.source import is_model
 from convcost.sources.spec import load_spec
 from convcost.units import format_seconds
 from convcost.variants import STANDARD, Variant, parse_variant
-from convcost.variants.rewrite import MAX_NAMES, rewrite
+from convcost.variants.rewrite import rewrite
 from convcost.workflows.compare import CompareRequest, compare_graphs, spec_path
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import INTERRUPTED
-
-Notify = Callable[[str, float | None], None]
 
 NUMBERS = ("in_channels", "out_channels", "kernel_size", "stride", "dilation", "size", "batch")
 """What can be varied: settings of the convolution, the input's size per axis, the batch."""
@@ -55,7 +54,7 @@ class _InterruptedError(Exception):
     """Ctrl-C while a number was measured."""
 
 
-def crossover(request: CrossoverRequest, notify: Notify = lambda *_: None) -> Report:
+def crossover(request: CrossoverRequest, notify: Notify = silently) -> Report:
     """A row for each number that was measured, smallest first, and where the verdict turns.
 
     Raises:
@@ -149,9 +148,8 @@ def _layer(request: CrossoverRequest, notify: Notify) -> tuple[Conv, Shape, str]
         )
     wanted = request.layer if request.layer is not None else (names[0] if len(names) == 1 else None)
     if wanted is None or wanted not in names:
-        some = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
         problem = f"no convolution is called {show_value(wanted)}" if wanted else "which layer?"
-        raise ConvcostError(problem, f"choose one with --layer: {some}")
+        raise ConvcostError(problem, f"choose one with --layer: {some_of(names)}")
     node = convs[names.index(wanted)]
     assert isinstance(node.op, Conv)  # noqa: S101  chosen so
     return node.op, graph.nodes[node.inputs[0]].shape, wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import Settings
 from convcost.measure.workers import Side
+from convcost.notify import Notify, silently
 from convcost.report import METRICS, Report, Row, Value
 from convcost.sources.revisions import (
     checked_out,
@@ -28,8 +29,6 @@ from convcost.workflows.environment import environment
 from convcost.workflows.in_place import BETWEEN
 from convcost.workflows.sides import opened
 
-Notify = Callable[[str, float | None], None]
-
 
 class _State(NamedTuple):
     """One side: its layers by name, and the whole."""
@@ -39,7 +38,7 @@ class _State(NamedTuple):
     totals: Mapping[str, Value]
 
 
-def diff(base: str, head: str, notify: Notify = lambda *_: None) -> Report:
+def diff(base: str, head: str, notify: Notify = silently) -> Report:
     """The layers that changed, came or went, and the totals of both sides.
 
     Raises:

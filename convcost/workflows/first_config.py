@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from convcost.errors import ConvcostError
 from convcost.measure.workers import Side
+from convcost.notify import Notify, silently
 from convcost.report import METRICS, Report, Value
 from convcost.sources.checks import BASELINE
 from convcost.sources.revisions import tree_of
@@ -17,8 +18,6 @@ from convcost.sources.source import FILES, is_spec
 from convcost.workflows.advice import OF_CONFIGS, OF_WRITTEN, advising, reworded
 from convcost.workflows.check import TIME_LIMIT
 from convcost.workflows.sides import opened
-
-Notify = Callable[[str, float | None], None]
 
 _HEAD = f"""\
 # Limits of convcost check, from what the sources cost when this file was written.
@@ -38,9 +37,7 @@ class FirstConfig(NamedTuple):
     notices: tuple[str, ...]
 
 
-def first_config(
-    sources: Sequence[str], path: Path, notify: Notify = lambda *_: None
-) -> FirstConfig:
+def first_config(sources: Sequence[str], path: Path, notify: Notify = silently) -> FirstConfig:
     """A configuration at ``path`` with a check for each source.
 
     Raises:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from math import inf
 from typing import NamedTuple
 
-from convcost.errors import ConvcostError, printable
+from convcost.errors import ConvcostError, printable, some_of
 from convcost.render.limits import before_and_after, change, hint, sentence, size, title
 from convcost.report import Finding, Outcome, Report, Value
 from convcost.report import Limit as Judged
@@ -70,8 +70,8 @@ def need_layers(limit: Limit, costs: Sizes, file: str) -> None:
             f"{place}: no layer matches {glob!r}: it is a module, and limits are of layers",
             f"{glob}.* is each of its layers, by itself",
         )
-    names = ", ".join(map(printable, list(costs.layers)[:8]))
-    raise ConvcostError(f"{place}: no layer matches {glob!r}", f"the layers: {names}, …")
+    names = some_of(map(printable, costs.layers))
+    raise ConvcostError(f"{place}: no layer matches {glob!r}", f"the layers: {names}")
 
 
 def judge_exact(

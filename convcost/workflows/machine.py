@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
@@ -12,9 +11,8 @@ from convcost.measure.ceilings_cache import Ceilings
 from convcost.measure.settings import Device
 from convcost.measure.trust import waiting_doubt
 from convcost.measure.waiting import processors, waited_seconds
+from convcost.notify import Notify, silently
 from convcost.report import Report, Row, Value, unavailable
-
-Notify = Callable[[str, float | None], None]
 
 
 class MachineRequest(NamedTuple):
@@ -26,7 +24,7 @@ class MachineRequest(NamedTuple):
     refresh: bool = False
 
 
-def machine(request: MachineRequest, notify: Notify = lambda *_: None) -> Report:
+def machine(request: MachineRequest, notify: Notify = silently) -> Report:
     """One row for each dtype; one that torch can't multiply here says so.
 
     Raises:

@@ -12,6 +12,7 @@ from convcost.analyses import Costs, analyse
 from convcost.errors import ConvcostError, printable
 from convcost.graph import Graph
 from convcost.measure.settings import Device, Settings, need_plain_calls
+from convcost.notify import Notify, silently
 from convcost.ops import Input
 from convcost.report import EffectiveField, Report, Row
 from convcost.uncollected import uncollected
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from convcost.measure.in_place import InPlace
     from convcost.sources.model import LoadedModel
-
-Notify = Callable[[str, float | None], None]
 
 
 class ProfileRequest(NamedTuple):
@@ -58,7 +57,7 @@ class ProfileRequest(NamedTuple):
     effective_field: bool = False
 
 
-def profile(request: ProfileRequest, notify: Notify = lambda *_: None) -> Report:
+def profile(request: ProfileRequest, notify: Notify = silently) -> Report:
     """The costs of a model that ``request.source`` names.
 
     Raises:
@@ -110,9 +109,7 @@ def _runs(request: ProfileRequest) -> bool:
     return request.measure or request.verify or request.effective_field
 
 
-def _loaded(
-    request: ProfileRequest, notify: Notify = lambda *_: None, *, real: bool
-) -> LoadedModel:
+def _loaded(request: ProfileRequest, notify: Notify = silently, *, real: bool) -> LoadedModel:
     """The model that ``request.source`` names; ``real`` with data in its parameters."""
     notify("loading torch", None)
     from convcost.measure.machine import with_seed  # noqa: PLC0415  torch
@@ -144,7 +141,7 @@ def _effective(
 def profile_loaded(
     loaded: LoadedModel,
     request: ProfileRequest,
-    notify: Notify = lambda *_: None,
+    notify: Notify = silently,
     *,
     reload: Callable[[], LoadedModel] | None = None,
 ) -> Report:

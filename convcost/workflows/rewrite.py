@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from convcost.errors import ConvcostError, printable, show_value
 from convcost.measure.settings import Settings
+from convcost.notify import Notify, silently
 from convcost.ops import Shape
 from convcost.report import Finding, Report, Row
 from convcost.variants import MODEL_VARIANTS, STANDARD, Variant
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from convcost.measure.models import Placed
     from convcost.variants.program import Program
 
-Notify = Callable[[str, float | None], None]
-
 
 class RewriteRequest(NamedTuple):
     """What to rewrite, and how; ``export`` also makes the program that runs it."""
@@ -57,7 +56,7 @@ class Outcome(NamedTuple):
     program: bytes | None
 
 
-def rewrite(request: RewriteRequest, notify: Notify = lambda *_: None) -> Outcome:
+def rewrite(request: RewriteRequest, notify: Notify = silently) -> Outcome:
     """The model that ``request.source`` names as a variant, with real weights.
 
     Raises:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from convcost.analyses.receptive_field import find_rasters, find_receptive_fields
-from convcost.errors import ConvcostError, show_value
+from convcost.errors import ConvcostError, show_value, some_of
 from convcost.graph import Graph, Node
+from convcost.notify import Notify, silently
 from convcost.ops import Conv, Input, Pool, Sizes, format_shape
 from convcost.picture import Channels, Kind, Layer, Picture, Raster, Step
 from convcost.report import Value
@@ -16,11 +17,9 @@ from convcost.sources.source import is_model
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import rewrite_mixed
-from convcost.variants.rewrite import MAX_NAMES, Choice
+from convcost.variants.rewrite import Choice
 from convcost.workflows.compare import CompareRequest, need_spec_request, spec_path
 from convcost.workflows.fold import layer_groups
-
-Notify = Callable[[str, float | None], None]
 
 MOST_LAYERS = 6
 """A picture of more is longer than anyone reads; ``layers`` asks for them by name."""
@@ -44,9 +43,7 @@ class _Side(NamedTuple):
         return max(parts, default=None)
 
 
-def show(
-    request: CompareRequest, layers: Sequence[str], notify: Notify = lambda *_: None
-) -> Picture:
+def show(request: CompareRequest, layers: Sequence[str], notify: Notify = silently) -> Picture:
     """The receptive fields of ``request``'s source and variants, as pictures.
 
     ``layers`` are globs; without any, the layers that widen the field are chosen, at most
@@ -116,8 +113,8 @@ def _named(side: _Side, globs: Sequence[str]) -> list[str]:
             names[nodes[last].name].append(group.name)
     for glob in globs:
         if not any(fnmatchcase(name, glob) for found in names.values() for name in found):
-            some = ", ".join([*names][:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
-            raise ConvcostError(f"no layer matches {show_value(glob)}", f"layers here: {some}")
+            hint = f"layers here: {some_of(names)}"
+            raise ConvcostError(f"no layer matches {show_value(glob)}", hint)
     return [node for node, found in names.items() if any(_matches(name, globs) for name in found)]
 
 

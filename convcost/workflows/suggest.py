@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from convcost.analyses.receptive_field import find_network_field
 from convcost.errors import ConvcostError
 from convcost.measure.settings import ITEMSIZES
+from convcost.notify import Notify, silently
 from convcost.report import Report, Row
 from convcost.search.candidates import Candidate
 from convcost.search.front import spread
@@ -38,12 +39,11 @@ if TYPE_CHECKING:
     from convcost.measure.execute import Outcome
     from convcost.workflows.alternatives import Alternative
 
-Notify = Callable[[str, float | None], None]
 MOST_MEASURED = 6
 """Designs that are measured beside the source as it stands."""
 
 
-def suggest(request: SuggestRequest, notify: Notify = lambda *_: None) -> Report:
+def suggest(request: SuggestRequest, notify: Notify = silently) -> Report:
     """The designs that no other beats, cheapest first, after the source as it stands.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import sqrt
 from random import Random
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from convcost.measure.comparison import Comparison, Measurement, Protocol, measu
 from convcost.measure.settings import CONFIDENCE
 from convcost.measure.waiting import processors
 from convcost.measure.workers import Remote, RemoteClock
+from convcost.notify import Notify
 from convcost.report import Limit as Judged
 from convcost.report import Outcome, Value
 from convcost.sources.checks import Check, Limit
@@ -19,8 +19,6 @@ from convcost.workflows.advice import OF_CHECKS, reworded
 from convcost.workflows.judge import is_relative, is_timed, judged
 from convcost.workflows.measured import estimated
 from convcost.workflows.sides import Sides, as_report
-
-Notify = Callable[[str, float | None], None]
 
 SECONDS = 8.0
 """For two sides of one model, at most: processes apart share less noise than calls of one."""

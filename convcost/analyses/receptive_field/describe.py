@@ -10,6 +10,7 @@ from convcost.analyses.receptive_field.field import Box, Field, is_repeated
 from convcost.analyses.receptive_field.positions import (
     Positions,
     UnknownFieldError,
+    boxes_of,
     count,
     count_products,
     largest_hole,
@@ -164,8 +165,7 @@ def _density(axes: Sequence[_Axis]) -> Value:
     sets = [axis.parts for axis in axes if axis.parts is not None]
     if len(sets) < len(axes):
         return unavailable("the field is global")
-    # a box that is empty along one axis sees nothing along the others either
-    boxes = [box for box in zip(*sets, strict=True) if all(part.span for part in box)]
+    boxes = boxes_of(sets)
     if not boxes:
         return unavailable("nothing is seen")
     if len(boxes) == 1 and all(part.mask is None for part in boxes[0]):

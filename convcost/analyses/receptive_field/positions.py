@@ -26,6 +26,14 @@ EMPTY = Positions(0, 0)
 ORIGIN = Positions(0, 1)
 
 
+def boxes_of(axes: Sequence[Sequence[Positions]]) -> list[tuple[Positions, ...]]:
+    """The boxes whose sides each axis has, without those that are empty along one of them.
+
+    These see nothing along the others either.
+    """
+    return [box for box in zip(*axes, strict=True) if all(side.span for side in box)]
+
+
 def bits(positions: Positions) -> int:
     """The set as bits, relative to its start.
 

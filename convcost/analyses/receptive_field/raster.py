@@ -7,7 +7,13 @@ from itertools import compress
 
 from convcost.analyses.receptive_field.describe import widest
 from convcost.analyses.receptive_field.field import Field
-from convcost.analyses.receptive_field.positions import Positions, UnknownFieldError, bits, union
+from convcost.analyses.receptive_field.positions import (
+    Positions,
+    UnknownFieldError,
+    bits,
+    boxes_of,
+    union,
+)
 from convcost.ops import format_shape
 from convcost.picture import Raster
 
@@ -28,8 +34,7 @@ def rasterise(field: Field | str) -> Raster | str:
     sets = [axis for axis in axes if axis is not None]
     if len(sets) < len(axes):
         return "sees every position" + (" along an axis" if sets else "")
-    # a box that is empty along one axis sees nothing along the others either
-    return _drawable([box for box in zip(*sets, strict=True) if all(part.span for part in box)])
+    return _drawable(boxes_of(sets))
 
 
 def _drawable(boxes: Sequence[Sequence[Positions]]) -> Raster | str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from convcost.analyses.receptive_field.describe import widest
 from convcost.analyses.receptive_field.field import Field
-from convcost.analyses.receptive_field.positions import Positions, UnknownFieldError
+from convcost.analyses.receptive_field.positions import Positions, UnknownFieldError, boxes_of
 from convcost.report import Runs
 
 MAX_RUNS = 4096
@@ -24,8 +24,7 @@ def seen_by(field: Field | str) -> tuple[tuple[Runs, ...], ...]:
     sets = [axis for axis in axes if axis is not None]
     if len(sets) < len(axes):
         return ()
-    boxes = [box for box in zip(*sets, strict=True) if all(part.span for part in box)]
-    found = tuple(tuple(tuple(runs(part)) for part in box) for box in boxes)
+    found = tuple(tuple(tuple(runs(part)) for part in box) for box in boxes_of(sets))
     return found if sum(len(part) for box in found for part in box) <= MAX_RUNS else ()
 
 
