@@ -1,1 +1,1 @@
-"""Runs ops and models, times them and compares them. Only ``settings`` is free of torch."""
+"""Runs ops and models, times them and compares them."""

@@ -51,7 +51,7 @@ class Conv(NamedTuple):
         return _spans(self.kernel_size, self.dilation)
 
     @property
-    def is_pointwise(self) -> bool:
+    def has_one_tap(self) -> bool:
         """Whether every axis has one tap."""
         return all(k == 1 for k in self.kernel_size)
 

@@ -1,7 +1,7 @@
 """From a report to text: one module and one line in ``FORMATS`` for each format.
 
-A format's module has ``render(report) -> str``. It takes what the report holds and computes
-nothing. Modules are loaded when their format is asked for.
+A format's module has ``render(report)``, which gives text, or bytes of a picture. It takes what the
+report holds and computes nothing. Modules are loaded when their format is asked for.
 """
 
 from __future__ import annotations

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convcost.render.check_table import SIGNS, heading, outcome, state
-from convcost.render.limits import expected, found, title
-from convcost.render.markdown import escape
+from convcost.render.check_cells import HEADERS, SIGNS, cells_of, heading, state, word_of
+from convcost.render.markdown import escape, line
 from convcost.report import Report
-
-_HEAD = ("", "limit", "expected", "found", "by how much")
 
 
 def render(report: Report) -> str:
@@ -20,16 +17,10 @@ def render(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield from (f"**{escape(heading(report))}**", "")
     for finding in report.findings:
-        word = "error" if finding.level == "error" else "warning"
         told = (finding.message, *finding.note.splitlines(), finding.hint)
-        yield f"- **{word}**: {'<br>'.join(map(escape, told))}"
+        yield f"- **{word_of(finding)}**: {'<br>'.join(map(escape, told))}"
     if report.findings:
         yield ""
-    yield from (_row(*_HEAD), _row(*("---" for _ in _HEAD)))
+    yield from (line(HEADERS), line("---" for _ in HEADERS))
     for limit in report.limits:
-        cells = (title(limit), expected(limit), found(limit), outcome(limit))
-        yield _row(SIGNS[state(limit)], *map(escape, cells))
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+        yield line((SIGNS[state(limit)], *map(escape, cells_of(limit))))

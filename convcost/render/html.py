@@ -11,10 +11,10 @@ from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
-from convcost.render import cells, limits
+from convcost.render import cells
 from convcost.render.cells import Column
 from convcost.render.charts import charts_of
-from convcost.render.check_table import outcome, state
+from convcost.render.check_cells import HEADERS, cells_of, state
 from convcost.render.module_tree import SUMMED, Module, module_tree
 from convcost.render.notes import footnotes
 from convcost.render.sections import Section, main_section, more_sections, title
@@ -111,19 +111,9 @@ def _tables(report: Report) -> Iterator[Table]:
 
 
 def _limits(report: Report) -> Table:
-    texts = (
-        (
-            state(limit),
-            limits.title(limit),
-            limits.expected(limit),
-            limits.found(limit),
-            outcome(limit),
-        )
-        for limit in report.limits
-    )
+    texts = ((state(limit), *cells_of(limit)) for limit in report.limits)
     lines = [Line([Cell(text, text, is_number=False) for text in row]) for row in texts]
-    headers = ("", "limit", "expected", "found", "by how much")
-    columns = [Column(header, lambda row: cells.Cell(row.name), right=False) for header in headers]
+    columns = [Column(header, lambda row: cells.Cell(row.name), right=False) for header in HEADERS]
     return Table("Limits", columns, lines, None, is_tree=False)
 
 

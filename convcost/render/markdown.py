@@ -40,16 +40,17 @@ def _table(section: Section) -> Iterator[str]:
     columns = section.columns
     if not columns:
         return
-    yield _line(column.header for column in columns)
-    yield _line("---:" if column.right else "---" for column in columns)
+    yield line(column.header for column in columns)
+    yield line("---:" if column.right else "---" for column in columns)
     for row in section.rows:
-        yield _line(escape(str(column.cell(row))) for column in columns)
+        yield line(escape(str(column.cell(row))) for column in columns)
     if section.total is not None:
         cells = (escape(str(column.cell(section.total))) for column in columns)
-        yield _line(f"**{cell}**" if cell else "" for cell in cells)
+        yield line(f"**{cell}**" if cell else "" for cell in cells)
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """One line of a table."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from convcost.render.cells import Column
-from convcost.render.check_table import outcome, state
-from convcost.render.limits import expected, found
-from convcost.render.limits import title as limit_title
+from convcost.render.check_cells import HEADERS, cells_of, state
 from convcost.render.notes import footnotes
 from convcost.render.sections import main_section, title
 from convcost.render.sentences import sentences
@@ -24,10 +22,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"<p><strong>{escape(title(report))}</strong></p>"
     yield from (f"<p>{escape(notice)}</p>" for notice in report.notices)
     if report.kind == "check":
-        rows = [
-            [state(x), limit_title(x), expected(x), found(x), outcome(x)] for x in report.limits
-        ]
-        yield _table(["", "limit", "expected", "found", "by how much"], [False] * 5, rows)
+        rows = [[state(limit), *cells_of(limit)] for limit in report.limits]
+        yield _table(HEADERS, [False] * len(HEADERS), rows)
         return
     section = main_section(report)
     totals = [section.total] if section.total else []

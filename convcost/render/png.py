@@ -11,7 +11,7 @@ def render(report: Report) -> bytes:
     Raises:
         ConvcostError: there are none, or what draws them isn't installed.
     """
-    from convcost.render.charts import require_packages  # noqa: PLC0415  the same
+    from convcost.render.charts import require_packages  # noqa: PLC0415  an extra
 
     require_packages()
     import vl_convert  # noqa: PLC0415  an extra

@@ -31,7 +31,7 @@ def title(report: Report) -> str:
     """What it is about: ``primer: input 1×3×12×12, output 1×256×8×8``."""
     shapes = " and ".join(map(format_shape, report.input))
     if report.kind == "check":
-        from convcost.render.check_table import heading  # noqa: PLC0415  checks alone
+        from convcost.render.check_cells import heading  # noqa: PLC0415  checks alone
 
         return heading(report)
     if report.kind == "profile":

@@ -84,7 +84,7 @@ def _has_rate(node: Node) -> bool:
     return (
         isinstance(op, Conv)
         and not op.transposed
-        and not op.is_pointwise
+        and not op.has_one_tap
         and set(op.stride) == {1}
         and len(set(op.kernel_size)) == len(set(op.dilation)) == 1
         and all(

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from convcost.errors import ConvcostError, show_value
+from convcost.errors import ConvcostError, MissingError, show_value
 from convcost.report import GLOBAL, METRICS, Scalar
+from convcost.sources.json_file import load_json
 
 VERSION = 1
 LARGEST = 1e60
@@ -28,16 +29,9 @@ def load_baseline(path: Path, command: str) -> Baseline | None:
     """
     hint = f"{command} writes a new one"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        data = load_json(path, hint)
+    except MissingError:
         return None
-    except OSError as error:
-        raise ConvcostError(f"{path}: can't be read: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        message = f"{path}:{error.lineno}: not valid JSON: {error.msg}"
-        raise ConvcostError(message, hint) from None
-    except (ValueError, RecursionError):
-        raise ConvcostError(f"{path}: not a JSON text file", hint) from None
     version = data.get("version") if isinstance(data, dict) else None
     if version != VERSION or isinstance(version, bool):
         raise ConvcostError(

@@ -20,7 +20,7 @@ from convcost.sources.check_fields import (
 from convcost.sources.fields import Lines, Name, Version
 from convcost.sources.reader import Reader
 from convcost.sources.source import is_spec
-from convcost.sources.yaml_file import KeyPath, Problem, YamlFile, load_yaml
+from convcost.sources.yaml_file import KeyPath, YamlFile, load_yaml
 
 FILE = "convcost.yaml"
 BASELINE = "convcost-baseline.json"
@@ -109,11 +109,8 @@ def load_checks(path: Path, parse_variant: ParseVariant) -> Checks:
         ConvcostError: with every mistake of the file, each with its line and key.
     """
     file = load_yaml(str(path))
-    if not isinstance(file.data, dict):
-        found = "the file is empty" if file.data is None else "found no mapping at the top"
-        raise file.error([Problem((), f"{found}; expected version and checks")])
     reader = _Reader(file, parse_variant)
-    checks = reader.checks(file.data)
+    checks = reader.checks(file.mapping("version and checks"))
     if reader.problems:
         raise file.error(reader.problems)
     return Checks(path, checks)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create
 
 from convcost.errors import ConvcostError, show_value
 from convcost.report import EffectiveField, Finding, Limit, Report, Row, Seen, Selection, Value
+from convcost.sources.json_file import load_json
 from convcost.sources.saved_checks import data_mistakes, report_mistakes
 
 _VERSION = 1
@@ -27,17 +28,7 @@ def load_report(path: str) -> Report:
     Raises:
         ConvcostError: it can't be read, or isn't a report of this version.
     """
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConvcostError(f"{path}: no such file") from None
-    except OSError as error:
-        raise ConvcostError(f"{path}: can't be read: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        raise ConvcostError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
-    except (ValueError, RecursionError):
-        raise ConvcostError(f"{path}: not a JSON text file") from None
-    return _report(path, data)
+    return _report(path, load_json(Path(path)))
 
 
 def _report(path: str, data: Any) -> Report:

@@ -12,7 +12,7 @@ from convcost.sources.assemble import Assembler, Broken, Layer
 from convcost.sources.fields import Count, Name, Repeat, Version
 from convcost.sources.kinds import KINDS
 from convcost.sources.reader import Reader
-from convcost.sources.yaml_file import KeyPath, Problem, load_yaml
+from convcost.sources.yaml_file import KeyPath, load_yaml
 
 ParseVariant = Callable[[object], Any]
 """From an entry of ``variants`` to a variant; raises ValueError with what would be valid."""
@@ -53,10 +53,7 @@ def load_spec(path: str, batch: int, itemsize: int, parse_variant: ParseVariant)
         ConvcostError: with every mistake of the file, each with its line and key.
     """
     file = load_yaml(path)
-    if not isinstance(file.data, dict):
-        found = "the file is empty" if file.data is None else "found no mapping at the top"
-        raise file.error([Problem((), f"{found}; expected version, input and layers")])
-    reader = _Reader(file.data, parse_variant)
+    reader = _Reader(file.mapping("version, input and layers"), parse_variant)
     spec = reader.spec(printable(Path(path).stem), batch, itemsize)
     if spec is None:
         raise file.error(reader.problems)

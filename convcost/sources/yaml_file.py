@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -33,6 +33,17 @@ class YamlFile(NamedTuple):
     name: str
     data: object
     lines: dict[KeyPath, int]
+
+    def mapping(self, expected: str) -> dict[Any, Any]:
+        """The data, which is a mapping at the top, of what is ``expected``.
+
+        Raises:
+            ConvcostError: it isn't.
+        """
+        if isinstance(self.data, dict):
+            return self.data
+        found = "the file is empty" if self.data is None else "found no mapping at the top"
+        raise self.error([Problem((), f"{found}; expected {expected}")])
 
     def error(self, problems: Iterable[Problem]) -> ConvcostError:
         """One error that tells the problems, in the file's order."""

@@ -258,7 +258,7 @@ def _plain(op: Conv, like: Any, settings: dict[str, Any], pads: Pads | None) -> 
     mode = _mode(like)
     axes = len(op.kernel_size)
     if pads is None:
-        mode = "zeros" if op.is_pointwise else mode
+        mode = "zeros" if op.has_one_tap else mode
         conv: nn.Module = PLAIN_CONVS[axes - 1](padding_mode=mode, **settings)
         return conv
     padded: Any = PADDED[axes - 1](**settings)

@@ -67,7 +67,7 @@ def choose(convs: Mapping[str, Conv], choice: Choice) -> frozenset[str]:
 
 
 def _is_rewritable(conv: Conv) -> bool:
-    return not conv.is_pointwise and not conv.is_depthwise
+    return not conv.has_one_tap and not conv.is_depthwise
 
 
 def _is_wanted(name: str, choice: Choice) -> bool:

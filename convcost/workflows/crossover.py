@@ -183,8 +183,8 @@ def _need_fitting(conv: Conv, shape: Shape, name: str, request: CrossoverRequest
             "standard is what a variant is held against: there is nothing to turn",
             "give another --variant, such as separable",
         )
-    if conv.is_pointwise or conv.is_depthwise:
-        kind = "1×1" if conv.is_pointwise else "depthwise"
+    if conv.has_one_tap or conv.is_depthwise:
+        kind = "1×1" if conv.has_one_tap else "depthwise"
         raise ConvcostError(f"{name} is {kind}: there is no other form of it", "choose another")
     for number in ends:
         try:

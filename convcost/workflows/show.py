@@ -215,6 +215,6 @@ def _channels_of(name: str, conv: Conv) -> Channels:
         kind = "depthwise"
     elif conv.groups > 1:
         kind = "grouped"
-    elif conv.is_pointwise:
+    elif conv.has_one_tap:
         kind = "pointwise"
     return Channels(name, kind, conv.in_channels, conv.out_channels, conv.groups)

@@ -16,7 +16,7 @@ from convcost.render.charts.picture import (
     log_axis,
     sized,
 )
-from convcost.render.check_table import heading, state
+from convcost.render.check_cells import heading, state
 from convcost.render.limits import before_and_after, expected, found, size, title
 from convcost.report import Limit, Report
 
