@@ -59,8 +59,13 @@ def _values(held: int, moved: int, multiplications: int) -> dict[str, Value]:
     return {
         "activation_bytes": exact(held),
         "bytes_moved": exact(moved),
-        "arithmetic_intensity": exact(2 * multiplications / moved if multiplications else 0),
+        "arithmetic_intensity": intensity(multiplications, moved),
     }
+
+
+def intensity(multiplications: float, moved: float) -> Value:
+    """FLOP per byte that is moved: a multiply-accumulate is two."""
+    return exact(2 * multiplications / moved if multiplications else 0)
 
 
 def _moved(node: Node, written: int, sizes: Sequence[int]) -> int:

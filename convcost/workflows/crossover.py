@@ -18,7 +18,7 @@ from convcost.sources.spec import load_spec
 from convcost.units import format_seconds
 from convcost.variants import STANDARD, Variant, parse_variant
 from convcost.variants.rewrite import rewrite
-from convcost.workflows.compare import CompareRequest, compare_graphs, spec_path
+from convcost.workflows.compare import SHIPPED_SPEC, CompareRequest, compare_graphs, spec_path
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import INTERRUPTED
 
@@ -63,55 +63,75 @@ def crossover(request: CrossoverRequest, notify: Notify = silently) -> Report:
     settings = request.settings
     if settings.seconds is None:
         settings = settings._replace(seconds=SECONDS)
+    request = request._replace(settings=settings)
     conv, shape, name = _layer(request, notify)
     _need_fitting(conv, shape, name, request)
     start = time.perf_counter()
-    rows: dict[int, Row] = {}
-    seen: dict[str, str | int | float] = {}
-
-    def side(number: int) -> Side:
-        notify(f"measuring {request.vary.key}={number} ({len(rows) + 1} so far)", None)
-        graph = _graph(conv, shape, name, request, number)
-        graphs = {str(STANDARD): graph, str(request.variant): _variant(graph, request)}
-        for _ in range(TRIES):
-            (standard, row), outcome = compare_graphs(graphs, settings, notify, measure=True)
-            if outcome is None or outcome.interrupted or "verdict" not in row.values:
-                raise _InterruptedError
-            rows[number] = row._replace(
-                name=f"{request.vary.key}={number}",
-                settings={request.vary.key: number},
-                base=standard.values,
-            )
-            seen.update(outcome.environment)
-            if row.values["verdict"].value != "untrusted":
-                break
-        return {"faster": 1, "slower": -1}.get(str(row.values["verdict"].value), 0)
-
-    found = None
+    sides = _Sides(request, (conv, shape, name), notify)
+    vary, step, found = request.vary, _step(conv, request), None
     try:
-        found = find_crossover(side, request.vary.first, request.vary.last, _step(conv, request))
+        found = find_crossover(sides.at, vary.first, vary.last, step)
     except (_InterruptedError, KeyboardInterrupt):
-        if not rows:
+        if not sides.rows:
             raise ConvcostError("interrupted before anything was measured") from None
-    ordered = tuple(rows[number] for number in sorted(rows))
     spent = time.perf_counter() - start
     return Report(
         kind="crossover",
-        source=printable(request.source or "primer.yaml"),
+        source=printable(request.source or SHIPPED_SPEC),
         input=(shape,),
         environment={
-            **environment(settings, seen),
-            **_rounds(rows.values()),
+            **environment(settings, sides.environment),
+            **_rounds(sides.rows.values()),
             "layer": name,
-            "vary": request.vary.key,
-            "first": request.vary.first,
-            "last": request.vary.last,
+            "vary": vary.key,
+            "first": vary.first,
+            "last": vary.last,
         },
-        rows=ordered,
+        rows=tuple(sides.rows[number] for number in sorted(sides.rows)),
         totals=_totals(found),
-        notices=tuple(_notices(request, rows, spent, found, _step(conv, request))),
+        notices=tuple(_notices(request, sides.rows, spent, found, step)),
         interrupted=found is None,
     )
+
+
+class _Sides:
+    """The verdict at each number that is asked for; ``rows`` are those that were measured."""
+
+    def __init__(
+        self, request: CrossoverRequest, layer: tuple[Conv, Shape, str], notify: Notify
+    ) -> None:
+        self.rows: dict[int, Row] = {}
+        self.environment: dict[str, str | int | float] = {}
+        self._request, self._layer, self._notify = request, layer, notify
+
+    def at(self, number: int) -> Side:
+        """Which side a number is on: measured up to ``TRIES`` times where it isn't trusted.
+
+        Raises:
+            _InterruptedError: Ctrl-C came before there was a verdict.
+        """
+        key = self._request.vary.key
+        self._notify(f"measuring {key}={number} ({len(self.rows) + 1} so far)", None)
+        graph = _graph(*self._layer, self._request, number)
+        graphs = {
+            str(STANDARD): graph,
+            str(self._request.variant): _variant(graph, self._request),
+        }
+        for _ in range(TRIES):
+            row = self._measured(graphs)
+            self.rows[number] = row._replace(name=f"{key}={number}", settings={key: number})
+            verdict = row.values["verdict"].value
+            if verdict != "untrusted":
+                break
+        return {"faster": 1, "slower": -1}.get(str(verdict), 0)
+
+    def _measured(self, graphs: Mapping[str, Graph]) -> Row:
+        settings = self._request.settings
+        (standard, row), outcome = compare_graphs(graphs, settings, self._notify, measure=True)
+        if outcome is None or outcome.interrupted or "verdict" not in row.values:
+            raise _InterruptedError
+        self.environment.update(outcome.environment)
+        return row._replace(base=standard.values)
 
 
 def _step(conv: Conv, request: CrossoverRequest) -> int:

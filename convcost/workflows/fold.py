@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from convcost.analyses import Costs
+from convcost.analyses.memory import intensity
 from convcost.graph import Graph, Node
 from convcost.ops import Expand, Flatten, Output, Permute, Reshape, Select, Slice
 from convcost.report import Row, Value, exact, number
@@ -119,10 +120,8 @@ def _kind(nodes: Sequence[Node], values: Sequence[dict[str, Value]]) -> str:
 def _fold(values: Sequence[dict[str, Value]], last: dict[str, Value]) -> dict[str, Value]:
     """The values of several ops as those of one layer; where it sees is what its output sees."""
     summed = {key: _sum([value[key] for value in values]) for key in _SUMMED}
-    moved = number(summed["bytes_moved"])
-    work = 2 * number(summed["multiplications"])
-    intensity = exact(work / moved if work else 0)
-    return {**last, **summed, "arithmetic_intensity": intensity}
+    ratio = intensity(number(summed["multiplications"]), number(summed["bytes_moved"]))
+    return {**last, **summed, "arithmetic_intensity": ratio}
 
 
 def _sum(values: Sequence[Value]) -> Value:

@@ -182,18 +182,15 @@ def _paper(row: Row) -> tuple[float, ...]:
     values = row.values
     return (
         number(values["multiplications"]),
-        -_least(values["receptive_field"]),
-        -_least(values["effective_stride"], -1),
+        -min(_sizes(values["receptive_field"]), default=float("inf")),
+        max(_sizes(values["effective_stride"]), default=float("inf")),
     )
 
 
-def _least(value: Value, sign: int = 1) -> float:
-    """The least size of all axes; with ``sign`` -1 the largest, negated."""
-    if not isinstance(value.value, tuple):
-        return float("inf") * sign
-    return min(
-        (sign * size for size in value.value if not isinstance(size, str)), default=float("inf")
-    )
+def _sizes(value: Value) -> list[float]:
+    """The sizes along the axes, of those that have one."""
+    axes = value.value if isinstance(value.value, tuple) else ()
+    return [size for size in axes if not isinstance(size, str)]
 
 
 def _is_faster(one: Row, other: Row) -> bool:
