@@ -61,11 +61,18 @@ def joined_into_a_view(first: nn.Module, second: nn.Module, x: Tensor) -> Any:
     return second(made[:, :8])
 
 
+def added_to_each(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y, other = first(x), first(x) + 1
+    torch._foreach_add_([y, other], [second(y), second(other)])
+    return y  # type: ignore[no-any-return]
+
+
 IMAGE = (torch.rand(1, 3, 16, 16),)
 WRITES: dict[str, Any] = {
     "half written": half_written,
     "a constant written": constant_written,
     "a view written": view_written,
+    "added to each": added_to_each,
     "added into": added_into,
     "multiplied into a constant": multiplied_into_a_constant,
     "joined into a view": joined_into_a_view,
@@ -126,6 +133,10 @@ def test_what_is_written_before_a_value_is_asked_for_is_seen() -> None:
     ("write", "expected"),
     [
         (added_into, Value("exact", (7, 7))),
+        (
+            added_to_each,
+            Value("unavailable", None, reason="at _foreach_add_: _foreach_add_ isn't known"),
+        ),
         (multiplied_into_a_constant, Value("exact", "global")),
         (joined_into_a_view, Value("exact", (7, 7))),
     ],

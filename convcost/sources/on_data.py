@@ -45,7 +45,7 @@ class DataTracer(Tracer):  # type: ignore[no-untyped-call]  # torch's own
             if result is not NotImplemented:
                 return result
         result = func(*args, **kwargs)
-        if any(True for _ in tensors_in(result)):
+        if func._schema.is_mutable or any(True for _ in tensors_in(result)):  # noqa: SLF001  the op's own word
             self._given = result
             told = self._told(func, types, _stand_ins(args), _stand_ins(kwargs))
             for tensor, stand_in in zip(tensors_in(result), tensors_in(told), strict=False):

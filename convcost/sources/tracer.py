@@ -184,9 +184,11 @@ class Tracer(Writer, TorchDispatchMode):
             NeedsDataError: it has none, or none without data.
         """
         result = self.twins_of(func, args, kwargs)
-        if func._schema.is_mutable and args:  # noqa: SLF001  the op's own word
-            return self.write(op, args[0], list(tensors_in((args, kwargs))))
         sources = list(tensors_in((args, kwargs)))
+        if func._schema.is_mutable and args:  # noqa: SLF001  the op's own word
+            for target in tensors_in(args[:1]):
+                self.write(op, target, sources)
+            return None if result is None else args[0]
         return self._wrap_results(op, sources, result, first=None)
 
     def twins_of(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
