@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from weakref import ref
 
@@ -55,14 +56,11 @@ class DataTracer(Tracer):  # type: ignore[no-untyped-call]  # torch's own
 
     def _told(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the op's rule gives for the stand-ins; what it can't tell is an unknown op's."""
-        before = len(self.nodes)
-        try:
+        before, mutable = len(self.nodes), func._schema.is_mutable  # noqa: SLF001  the op's own word
+        with suppress(NeedsDataError, ShapeError, RuntimeError, TypeError):
             told = super().__torch_dispatch__(func, types, args, kwargs)
-        except (NeedsDataError, ShapeError, RuntimeError, TypeError):
-            told = None
-        shapes = [tensor.shape for tensor in tensors_in(self._given)]
-        if func._schema.is_mutable or shapes == [tensor.shape for tensor in tensors_in(told)]:  # noqa: SLF001  the op's own word
-            return told
+            if mutable or _shapes(told) == _shapes(self._given):
+                return told
         del self.nodes[before:]
         return self.run_on_twins(func, args, kwargs, Opaque(base_name(func)))
 
@@ -100,6 +98,10 @@ class DataTracer(Tracer):  # type: ignore[no-untyped-call]  # torch's own
             tensor = marked()
             if tensor is not None:
                 tensor.__dict__.pop("stand_in", None)
+
+
+def _shapes(value: Any) -> list[torch.Size]:
+    return [tensor.shape for tensor in tensors_in(value)]
 
 
 def _stand_ins(value: Any) -> Any:
