@@ -186,8 +186,29 @@ def test_a_layer_is_named_as_profile_and_compare_name_it(tmp_path: Path) -> None
         fine("show", "net.py", *options, "--layer", name, folder=tmp_path)
         for name in ("1", "1.conv")
     ]
-    assert "1.conv: kernel 3×3" in pictures[0]
+    assert "1: kernel 3×3" in pictures[0]
     assert pictures[0] == pictures[1]
+
+
+TWICE = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3)
+    def forward(self, x):
+        return self.conv(self.conv(x))
+"""
+
+
+def test_each_call_of_a_module_is_drawn_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(TWICE)
+    options = ("--input", "1x4x12x12", "--variant", "standard")
+    picture = fine("show", "net.py", *options, folder=tmp_path)
+    assert "conv: kernel 3×3" in picture
+    assert "receptive field 3×3" in picture
+    assert "conv#2: kernel 3×3" in picture
+    assert "receptive field 5×5" in picture
 
 
 def test_json_is_the_report_with_its_layers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -57,11 +58,12 @@ def show(request: CompareRequest, layers: Sequence[str], notify: Notify = silent
     standard = sides[str(STANDARD)]
     names = _named(standard, layers) if layers else _widening(sides.values(), standard)
     drawn = names if layers else _some(names, sides.values())
+    told = _layer_names(standard.graph)
     return Picture(
         name=standard.graph.name,
         input=standard.graph.nodes[0].shape,
-        layers=tuple(Layer(name, tuple(_steps(name, sides))) for name in drawn),
-        channels=tuple(_channels(graphs.values(), layers)),
+        layers=tuple(Layer(told.get(n, n), tuple(_steps(n, sides))) for n in drawn),
+        channels=tuple(_channels([side.graph for side in sides.values()], layers)),
         left_out=len(names) - len(drawn),
         notices=notices,
     )
@@ -98,24 +100,41 @@ def _model_graphs(
 
 
 def _side(graph: Graph) -> _Side:
+    graph = _told_apart(graph)
     values, _ = find_receptive_fields(graph)
     indexes = {node.name: index for index, node in enumerate(graph.nodes)}
     return _Side(graph, find_rasters(graph), values, indexes)
 
 
+def _told_apart(graph: Graph) -> Graph:
+    """The same graph, where each node has a name of its own, also of modules called again."""
+    calls: Counter[str] = Counter()
+    nodes = []
+    for node in graph.nodes:
+        calls[node.name] += 1
+        again = f"#{calls[node.name]}" if calls[node.name] > 1 else ""
+        nodes.append(node._replace(name=node.name + again))
+    return graph._replace(nodes=tuple(nodes))
+
+
 def _named(side: _Side, globs: Sequence[str]) -> list[str]:
     """The nodes that globs match, by their own names or by those of the layers that end in them."""
-    nodes = side.graph.nodes
-    names = {node.name: [node.name] for node in nodes if not isinstance(node.op, Input)}
-    for group in layer_groups(side.graph):
-        last = group.nodes[-1] if group.returned is None else group.returned
-        if nodes[last].name in names:
-            names[nodes[last].name].append(group.name)
+    layers = _layer_names(side.graph)
+    nodes = [node.name for node in side.graph.nodes if not isinstance(node.op, Input)]
+    names = {name: [name, layers.get(name, name)] for name in nodes}
     for glob in globs:
         if not any(fnmatchcase(name, glob) for found in names.values() for name in found):
-            hint = f"layers here: {some_of(names)}"
+            hint = f"layers here: {some_of(layers.values())}"
             raise ConvcostError(f"no layer matches {show_value(glob)}", hint)
     return [node for node, found in names.items() if any(_matches(name, globs) for name in found)]
+
+
+def _layer_names(graph: Graph) -> dict[str, str]:
+    """The name of the layer that ends in a node, as ``profile`` shows it, by the node's name."""
+    groups = layer_groups(graph)
+    ends = (group.nodes[-1] if group.returned is None else group.returned for group in groups)
+    pairs = zip(ends, groups, strict=True)
+    return {graph.nodes[end].name: group.name for end, group in pairs}
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:
@@ -198,15 +217,14 @@ def _channels(graphs: Iterable[Graph], layers: Sequence[str]) -> Iterator[Channe
     """The first convolution of each kind, of those that ``layers`` name if any do."""
     found: dict[Kind, Channels] = {}
     for graph in graphs:
+        names = _layer_names(graph)
         for node in graph.nodes:
-            if isinstance(node.op, Conv) and (not layers or _is_of(node.name, layers)):
-                one = _channels_of(node.name, node.op)
+            told = names.get(node.name, node.name)
+            wanted = not layers or _matches(node.name, layers) or _matches(told, layers)
+            if isinstance(node.op, Conv) and wanted:
+                one = _channels_of(told, node.op)
                 found.setdefault(one.kind, one)
     yield from found.values()
-
-
-def _is_of(name: str, layers: Sequence[str]) -> bool:
-    return _matches(name, layers) or _matches(name.rpartition(".")[0], layers)
 
 
 def _channels_of(name: str, conv: Conv) -> Channels:
