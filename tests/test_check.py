@@ -481,8 +481,8 @@ def test_a_models_prints_are_no_data(tmp_path: Path) -> None:
     [
         (
             "model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Linear(7, 7))",
-            "is the input right? say it with input: in the configuration",
-            "is the input right? give it with example_inputs in the file",
+            "no input given: 1×3×224×224 is assumed; say input: in the configuration",
+            "no input given: 1×3×224×224 is assumed; use example_inputs in the file",
         ),
         (
             "class Model(torch.nn.Module):\n    def __init__(self, a, b): ...",
