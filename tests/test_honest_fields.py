@@ -176,6 +176,12 @@ def batched(second: nn.Module, first: nn.Module, x: Tensor) -> Tensor:
     return second(images)[:1, :, :16, :16]  # type: ignore[no-any-return]
 
 
+def written_across(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x).clone()
+    y.transpose(2, 3).copy_(second(first(x)))
+    return y  # type: ignore[no-any-return]
+
+
 def second_rows(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
     y = first(x).clone()
     y[:, :, 8:] = second(first(x))[:, :, :8]
@@ -350,6 +356,7 @@ CASES = {
     "the sum of two": Case(Does(sum_of_two, conv(), conv(3, 8, 7)), IMAGE),
     "shown before a write": Case(Does(shown_before_a_write, conv(), conv(8, 8, 5)), IMAGE),
     "an image written into a batch": Case(Does(batched, conv(8), conv(3)), IMAGE),
+    "written across": Case(Does(written_across, conv(), conv(8, 8, 5)), IMAGE, "upper_bound"),
     "every second row written": Case(
         Does(second_rows, conv(), conv(8, 8, 5)), IMAGE, "upper_bound"
     ),

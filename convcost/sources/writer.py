@@ -104,9 +104,9 @@ def _shown(view: Traced, op: Slice | Select) -> set[int]:
 
 def _written(view: Tensor, base: Tensor) -> Op:
     """What a write into ``view`` does to ``base``: positions stay where the sizes do."""
-    if view.shape == base.shape:
-        return Elementwise("write")
     shows = view.shows if type(view) is Traced and view.base is base else None
+    if view.shape == base.shape and view.stride() == base.stride():
+        return Elementwise("write")
     if isinstance(shows, Slice):
         return Write(shows.dim, shows.start, shows.step)
     if isinstance(shows, Select):
