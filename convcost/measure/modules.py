@@ -57,10 +57,8 @@ def has_string_padding(op: ops.Op) -> bool:
     """Whether ``op`` runs with torch's ``padding="same"``, which fvcore counts as 0."""
     if not isinstance(op, ops.Conv) or op.transposed or set(op.stride) != {1}:
         return False
-    # torch's rule (Convolution.cpp): dilation * (kernel_size - 1) in all, the odd one after
-    spans = [size - 1 for size in op.effective_kernel_size]
-    torch_pads = tuple((span // 2, span - span // 2) for span in spans)
-    return op.padding == torch_pads and not _is_symmetric(op.padding)
+    same = ops.same_padding(op.kernel_size, op.dilation)
+    return op.padding == same and not _is_symmetric(op.padding)
 
 
 def _is_symmetric(padding: ops.Padding) -> bool:

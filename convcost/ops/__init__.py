@@ -40,6 +40,7 @@ from convcost.ops.layers import (
     Pool,
     Resize,
     parameter_shapes,
+    same_padding,
 )
 from convcost.ops.shapes import MAX_SCALARS, Padding, Shape, Sizes, format_shape
 
@@ -87,4 +88,5 @@ __all__ = [
     "Write",
     "format_shape",
     "parameter_shapes",
+    "same_padding",
 ]

@@ -83,6 +83,12 @@ def _spans(kernel_size: Sizes, dilation: Sizes) -> Sizes:
     return tuple([d * (k - 1) + 1 for k, d in zip(kernel_size, dilation, strict=True)])
 
 
+def same_padding(kernel_size: Sizes, dilation: Sizes) -> Padding:
+    """Torch's padding 'same': the odd one after (aten/src/ATen/native/Convolution.cpp)."""
+    spans = [span - 1 for span in _spans(kernel_size, dilation)]
+    return tuple([(span // 2, span - span // 2) for span in spans])
+
+
 def _conv_size(conv: Conv, spatial: Sizes) -> Sizes:
     return _window_size(conv, spatial, _floor_size)
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from convcost.errors import ConvcostError, ShapeError
-from convcost.ops import Conv, Elementwise, Norm, Padding
+from convcost.ops import Conv, Elementwise, Norm, Padding, same_padding
 from convcost.variants import Variant
 from convcost.variants.block import Block
 from convcost.variants.dense import DensePlan
@@ -167,9 +167,7 @@ def _own_padding(conv: Any) -> Padding:
 def padding_of(conv: Any) -> Padding:
     """The padding of a convolution of torch's, as (before, after) per axis."""
     if conv.padding == "same":
-        # torch's rule (Convolution.cpp): the odd one after
-        spans = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
-        return tuple((span // 2, span - span // 2) for span in spans)
+        return same_padding(conv.kernel_size, conv.dilation)
     if conv.padding == "valid":
         return ((0, 0),) * len(conv.kernel_size)
     return tuple((pad, pad) for pad in conv.padding)

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from convcost.errors import ShapeError
-from convcost.ops import Conv, Padding, Shape
-from convcost.sources.aten.settings import IntOrInts, both_sides, each, same_padding
+from convcost.ops import Conv, Padding, Shape, same_padding
+from convcost.sources.aten.settings import IntOrInts, batched, both_sides, each
 from convcost.sources.tracer import Tracer
 
 
@@ -125,13 +125,7 @@ def _emit(tracer: Tracer, op: Conv, x: Tensor, weight: Tensor, bias: Tensor | No
         raise ShapeError(f"needs {op.out_channels} biases, found {bias.numel()}")
     if op.out_channels % op.groups:
         raise ShapeError(f"groups ({op.groups}) don't divide out_channels ({op.out_channels})")
-    before = tracer.shape(x)
-    axes = len(op.kernel_size)
-    if len(before) == axes + 2:
-        shape = op.output_shape(before)
-    else:
-        # torch takes an input without a batch too
-        shape = op.output_shape((1, *before))[1:]
+    shape = batched(op.output_shape, tracer.shape(x), len(op.kernel_size))
     return tracer.emit(op, (tracer.as_node(x), weight, bias), shape, like=x)
 
 

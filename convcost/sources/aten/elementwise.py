@@ -210,7 +210,9 @@ _SHAPED = ("complex", "_weight_norm_interface", "polar", "real", "imag", "renorm
 """Ops without torch's tag whose shape torch's own kernel tells."""
 
 
-def _by_kernel(kind: str) -> Callable[..., Any]:
+def by_kernel(kind: str) -> Callable[..., Any]:
+    """The rule of an op whose shape torch's own kernel tells."""
+
     def rule(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Any:
         return tracer.run_on_twins(func, args, kwargs, Elementwise(kind.strip("_")))
 
@@ -240,7 +242,7 @@ RULES: dict[str, Callable[..., Any]] = {
     **{f"{kind}_": _in_place(kind) for kind in _POINTWISE},
     **{kind: _dropout(kind) for kind in DROPOUTS},
     **{f"{kind}_": _dropout_in_place(kind) for kind in DROPOUTS},
-    **{kind: _by_kernel(kind) for kind in _SHAPED},
+    **{kind: by_kernel(kind) for kind in _SHAPED},
     "copy_": _copy_into,
     "zero_": _fill,
     "fill_": _fill,

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from convcost.errors import ShapeError
-from convcost.ops import AdaptivePool, Op, Pad, PixelShuffle, Pool, Resize, Shape, Unfold
-from convcost.sources.aten.settings import IntOrInts, both_sides, each
+from convcost.ops import AdaptivePool, Op, Pad, PixelShuffle, Pool, Resize, Unfold
+from convcost.sources.aten.settings import IntOrInts, batched, both_sides, each
 from convcost.sources.tracer import Tracer
 
 
@@ -41,19 +41,13 @@ def _pool(kind: str, axes: int, *, indices: bool = False) -> Callable[..., Any]:
             raise ShapeError("the padding is more than half the kernel")
         if indices:
             return tracer.run_on_twins(func, (x, kernel, op.stride, *_pool_rest(op)), {}, op)
-        return tracer.emit(op, (x,), _batched(op.output_shape, x, axes), like=x)
+        return tracer.emit(op, (x,), batched(op.output_shape, tracer.shape(x), axes), like=x)
 
     return rule
 
 
 def _pool_rest(op: Pool) -> tuple[Any, ...]:
     return tuple(before for before, _ in op.padding), op.dilation, op.ceil_mode
-
-
-def _batched(output_shape: Callable[[Shape], Shape], x: Tensor, axes: int) -> Shape:
-    """The output's shape, whether the input has a batch or not."""
-    shape = tuple(x.shape)
-    return output_shape(shape) if len(shape) == axes + 2 else output_shape((1, *shape))[1:]
 
 
 def _adaptive(kind: str, axes: int, *, indices: bool = False) -> Callable[..., Any]:
@@ -104,7 +98,7 @@ def _pad(
     op = Pad(sides, mode if isinstance(mode, str) else "constant")
     kept = x.dim() - len(sides)
     if op.mode != "constant" or kept < 0:
-        _batched(op.output_shape, x, len(sides))
+        batched(op.output_shape, tracer.shape(x), len(sides))
     sizes = (n + sum(side) for n, side in zip(x.shape[kept:], sides, strict=True))
     return tracer.emit(op, (x,), (*x.shape[:kept], *sizes), like=x)
 
@@ -139,7 +133,7 @@ def _im2col(
 ) -> Any:
     kernel, rates = tuple(kernel_size), tuple(dilation)
     windows = Pool("unfold", kernel, tuple(stride), both_sides(padding, 2), rates)
-    output = _batched(windows.output_shape, x, 2)[-2:]
+    output = batched(windows.output_shape, tracer.shape(x), 2)[-2:]
     op: Op = Unfold(kernel, tuple(stride), windows.padding, rates, output)
     return tracer.run_on_twins(func, (x, kernel_size, dilation, padding, stride), {}, op)
 

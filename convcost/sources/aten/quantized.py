@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convcost.ops import Conv, Elementwise, Linear
+from convcost.ops import Conv, Linear
+from convcost.sources.aten.elementwise import by_kernel
 from convcost.sources.aten.settings import both_sides
 from convcost.sources.tracer import Tracer
 
@@ -36,13 +37,6 @@ def _linear(tracer: Tracer, func: Any, x: Tensor, packed: Any, *args: Any) -> An
     return tracer.run_on_twins(func, (x, packed, *args), {}, op)
 
 
-def _elementwise(kind: str) -> Callable[..., Any]:
-    def rule(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Any:
-        return tracer.run_on_twins(func, args, kwargs, Elementwise(kind))
-
-    return rule
-
-
 _ELEMENTWISE = ("add", "add_relu", "mul", "mul_scalar", "hardswish", "batch_norm2d", "cat")
 _CASTS = ("quantize_per_tensor", "dequantize")
 
@@ -51,6 +45,6 @@ RULES: dict[str, Callable[..., Any]] = {
     "quantized::conv2d_relu": _conv,
     "quantized::linear": _linear,
     "quantized::linear_relu": _linear,
-    **{f"quantized::{kind}": _elementwise(kind) for kind in _ELEMENTWISE},
-    **{kind: _elementwise(kind) for kind in _CASTS},
+    **{f"quantized::{kind}": by_kernel(kind) for kind in _ELEMENTWISE},
+    **{kind: by_kernel(kind) for kind in _CASTS},
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from convcost.ops import Padding, Sizes
+from convcost.ops import Padding, Shape, Sizes
 
 IntOrInts = int | Sequence[int]
 
@@ -23,10 +23,9 @@ def both_sides(value: IntOrInts, axes: int) -> Padding:
     return tuple([(size, size) for size in each(value, axes)])
 
 
-def same_padding(kernel: Sizes, dilation: Sizes) -> Padding:
-    """The padding of 'same': the odd one after (aten/src/ATen/native/Convolution.cpp)."""
-    spans = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    return tuple((span // 2, span - span // 2) for span in spans)
+def batched(output_shape: Callable[[Shape], Shape], shape: Shape, axes: int) -> Shape:
+    """The output's shape, whether the input has a batch or not."""
+    return output_shape(shape) if len(shape) == axes + 2 else output_shape((1, *shape))[1:]
 
 
 def positive(dim: int, rank: int) -> int:
