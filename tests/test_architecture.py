@@ -22,6 +22,7 @@ LAYERS = (
         "picture",
         "uncollected",
         "whole_file",
+        "notify",
         "_version",
     },
     {"sources", "variants", "analyses", "measure", "render"},
