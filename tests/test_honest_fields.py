@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's own name for it
 from networks import Does
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import convcost
 from convcost.report import GLOBAL, Value
@@ -180,6 +181,60 @@ def written_across(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
     y = first(x).clone()
     y.transpose(2, 3).copy_(second(first(x)))
     return y  # type: ignore[no-any-return]
+
+
+def diagonal_written(first: nn.Module, x: Tensor) -> Tensor:
+    y = first(x).clone()
+    y.diagonal(0, 1, 2).add_(y.mean())
+    return y  # type: ignore[no-any-return]
+
+
+def strides_written(first: nn.Module, x: Tensor) -> Tensor:
+    y = first(x).clone()
+    y.as_strided(y.shape, y.stride()).add_(y.mean())
+    return y  # type: ignore[no-any-return]
+
+
+def windows_written(first: nn.Module, x: Tensor) -> Tensor:
+    y = first(x).clone()
+    y.unfold(2, 2, 2).add_(y.mean())
+    return y  # type: ignore[no-any-return]
+
+
+def numbered_channels(first: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    return torch.cat([y, y.mean(2, keepdim=True).expand_as(y)], 1)[:, [0, 1]]
+
+
+def beside_a_channel(kind: str) -> Callable[..., Tensor]:
+    def beside(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+        joined: Tensor = getattr(first(x), kind)(1, torch.tensor([0]), second(x))
+        return joined[:, 1:]
+
+    return beside
+
+
+def first_of_running_sums(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([first(x), second(x)], 1).cumsum(1)[:, :2]
+
+
+def both_overwritten(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y, new = first(x).clone(), second(x)
+    y[:, :4] = new[:, :4]
+    y[:, 4:] = new[:, 4:]
+    return y  # type: ignore[no-any-return]
+
+
+def all_overwritten(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x).clone()
+    y[:, :] = second(x)
+    return y  # type: ignore[no-any-return]
+
+
+def one_packed_direction(first: nn.Module, recurrent: nn.Module, x: Tensor) -> Tensor:
+    packed = pack_padded_sequence(first(x).permute(2, 0, 1), torch.tensor([24]))
+    steps = pad_packed_sequence(recurrent(packed)[0])[0]
+    return steps.permute(1, 2, 0)[:, :4]
 
 
 def second_rows(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
@@ -356,6 +411,32 @@ CASES = {
     "the sum of two": Case(Does(sum_of_two, conv(), conv(3, 8, 7)), IMAGE),
     "shown before a write": Case(Does(shown_before_a_write, conv(), conv(8, 8, 5)), IMAGE),
     "an image written into a batch": Case(Does(batched, conv(8), conv(3)), IMAGE),
+    "all of a diagonal written": Case(Does(diagonal_written, conv1(3, 24)), LINE, "exact", (2,)),
+    "all written by strides": Case(Does(strides_written, conv1()), LINE, "exact", (2,)),
+    "all windows written": Case(Does(windows_written, conv1()), LINE, "exact", (2,)),
+    "channels by their numbers": Case(Does(numbered_channels, conv1()), LINE, "upper_bound", (2,)),
+    "beside a copied channel": Case(
+        Does(beside_a_channel("index_copy"), conv1(), conv1(3, 1, 7)), LINE, "upper_bound", (2,)
+    ),
+    "beside an added channel": Case(
+        Does(beside_a_channel("index_add"), conv1(), conv1(3, 1, 7)), LINE, "upper_bound", (2,)
+    ),
+    "the first of running sums": Case(
+        Does(first_of_running_sums, conv1(), conv1(3, 8, 7)), LINE, "upper_bound", (2,)
+    ),
+    "running sums": Case(Does(lambda c, x: c(x).cumsum(2), conv1()), LINE, "upper_bound", (2,)),
+    "both halves overwritten": Case(
+        Does(both_overwritten, conv1(3, 8, 7), conv1()), LINE, "upper_bound", (2,)
+    ),
+    "all of it overwritten": Case(
+        Does(all_overwritten, conv1(3, 8, 7), conv1()), LINE, "exact", (2,)
+    ),
+    "one direction of a packed GRU": Case(
+        Does(one_packed_direction, conv1(3, 4), nn.GRU(4, 4, bidirectional=True)),
+        LINE,
+        "upper_bound",
+        (2,),
+    ),
     "written across": Case(Does(written_across, conv(), conv(8, 8, 5)), IMAGE, "upper_bound"),
     "every second row written": Case(
         Does(second_rows, conv(), conv(8, 8, 5)), IMAGE, "upper_bound"

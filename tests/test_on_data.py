@@ -74,6 +74,7 @@ WRITES: dict[str, Any] = {
     "a view written": view_written,
     "added to each": added_to_each,
     "added into": added_into,
+    "laid side by side": lambda first, second, x: second(torch.vstack([first(x), first(x)])),
     "multiplied into a constant": multiplied_into_a_constant,
     "joined into a view": joined_into_a_view,
 }

@@ -53,11 +53,22 @@ class Reduce(NamedTuple):
     kind: str
 
 
+_RUNNING = ("cumsum", "cumprod", "logcumsumexp")
+
+
 class Mix(NamedTuple):
-    """Each output position sees every position along ``dims``: softmax, norms over positions."""
+    """Each output position sees every position along ``dims``: softmax, norms over positions.
+
+    Of a running sum or product it sees those before it.
+    """
 
     dims: Sizes
     kind: str
+
+    @property
+    def is_running(self) -> bool:
+        """Whether each position sees no later one."""
+        return self.kind in _RUNNING
 
 
 class Permute(NamedTuple):

@@ -189,6 +189,8 @@ class Tracer(Writer, TorchDispatchMode):
             for target in tensors_in(args[:1]):
                 self.write(op, target, sources)
             return None if result is None else args[0]
+        if func.is_view and isinstance(result, Tensor):
+            return self.emit(op, sources, tuple(result.shape), twin=result, view_of=args[0])
         return self._wrap_results(op, sources, result, first=None)
 
     def twins_of(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -41,6 +41,8 @@ def _rearrange(op: Rearrange, fields: Fields, shapes: Shapes) -> Field:
     joined = union_of(fields, len(shapes[-1]))
     axes = [axis for field in fields for dim in field.dims for axis in axes_of(dim)]
     if not op.dims or len(joined.dims) != len(fields[0].dims):
+        for dim, parts in enumerate(joined.dims):
+            joined = one_of_several(joined, dim) if is_uneven(parts) else joined
         dims: tuple[Dim, ...] = (irregular(axes), *((),) * (len(shapes[-1]) - 1))
         return joined.lose(axes, f"{op.kind} isn't followed")._replace(dims=dims[: len(shapes[-1])])
     moved = [axis for dim in op.dims for axis in axes_of(joined.dims[dim])]
@@ -52,7 +54,7 @@ def _rearrange(op: Rearrange, fields: Fields, shapes: Shapes) -> Field:
 def _rearranged(op: Rearrange, joined: Field, fields: Fields, dim: int, size: int) -> Field:
     if axes := axes_of(joined.dims[dim]):
         return joined.at(dim, irregular(axes))
-    if op.kind == "write" and size > 1 and any(field.boxes != joined.boxes for field in fields):
+    if size > 1 and any(field.boxes != joined.boxes for field in fields):
         return joined.at(dim, dim_of(bytes(size)))
     if op.kind in _REORDERINGS:
         return reorder(joined, dim, size)
@@ -67,8 +69,13 @@ def _write(op: Write, fields: Fields, shapes: Shapes) -> Field:
     axes = axes_of(joined.dims[op.dim])
     if not axes:
         size, new = shapes[-1][op.dim], 1 if op.selected else shapes[1][op.dim]
+        place = slice(op.start, op.start + new * op.step, op.step)
         full = bytearray(full_in(joined, base, op.dim, size))
-        full[op.start : op.start + new * op.step : op.step] = full_in(joined, written, op.dim, new)
+        full[place] = bytes(new)
+        if joined.boxes != written.boxes and 1 not in full:
+            # all that saw so much may be gone
+            joined = one_of_several(joined, op.dim)
+        full[place] = full_in(joined, written, op.dim, new)
         return joined.at(op.dim, dim_of(bytes(full)))
     if op.in_place:
         return joined

@@ -38,6 +38,7 @@ from convcost.analyses.receptive_field.uneven import (
     grouped,
     is_uneven,
     one_of_several,
+    reorder,
 )
 from convcost.ops import (
     AdaptivePool,
@@ -178,8 +179,18 @@ def _reduce(op: Reduce, fields: Fields, shapes: Shapes) -> Field:
 
 def _mix(op: Mix, fields: Fields, shapes: Shapes) -> Field:
     joined = _join(op, fields, shapes)
+    if op.is_running:
+        return _run(joined, op, shapes)
     mixed = joined.mix(axis for dim in op.dims for axis in axes_of(joined.dims[dim]))
     return _even(mixed, op.dims)
+
+
+def _run(field: Field, op: Mix, shapes: Shapes) -> Field:
+    """``field`` where each position, or channel, sees those before it."""
+    for dim in op.dims:
+        field = reorder(field, dim, shapes[-1][dim])
+    axes = [axis for dim in op.dims for axis in axes_of(field.dims[dim])]
+    return field.lose(axes, "each position sees those before it")
 
 
 def _even(field: Field, dims: Sizes) -> Field:

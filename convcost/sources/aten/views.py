@@ -22,7 +22,9 @@ view_as_real view_as_complex ravel atleast_1d atleast_2d atleast_3d
 def _as_made(rule: Callable[..., Any]) -> Callable[..., Any]:
     """A view of what was made outside inference mode must be made there too: torch checks it."""
 
-    def outside(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def outside(tracer: Tracer, func: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(x, list | tuple):
+            return [outside(tracer, func.overloadpacket.default, each) for each in x]
         if x.is_inference():
             return rule(tracer, func, x, *args, **kwargs)
         with torch.inference_mode(mode=False), torch.no_grad():
