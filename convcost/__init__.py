@@ -117,6 +117,8 @@ def _texts(given: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConvcostError: one isn't a text.
     """
+    if not isinstance(given, Sequence):
+        raise ConvcostError(f"{show_value(given)} isn't a list of texts", "such as ['stem*']")
     texts = (given,) if isinstance(given, str) else tuple(given)
     for text in texts:
         if not isinstance(text, str):
@@ -125,6 +127,9 @@ def _texts(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _shapes(given: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    if not isinstance(given, Sequence):
+        message = f"inputs is {show_value(given)}, no list of shapes"
+        raise ConvcostError(message, "such as [(1, 3, 224, 224)]")
     if any(isinstance(size, int) for size in given):
         sizes = ", ".join(map(str, given))
         raise ConvcostError(f"inputs is {sizes}, one shape", f"give a list of shapes: [({sizes})]")

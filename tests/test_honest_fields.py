@@ -183,6 +183,12 @@ def written_across(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
     return y  # type: ignore[no-any-return]
 
 
+def first_is_a_mean(first: nn.Module, x: Tensor) -> Tensor:
+    y = first(x).clone()
+    y[:, :, 0:1] = first(x).mean(2, keepdim=True)
+    return y  # type: ignore[no-any-return]
+
+
 def diagonal_written(first: nn.Module, x: Tensor) -> Tensor:
     y = first(x).clone()
     y.diagonal(0, 1, 2).add_(y.mean())
@@ -411,6 +417,7 @@ CASES = {
     "the sum of two": Case(Does(sum_of_two, conv(), conv(3, 8, 7)), IMAGE),
     "shown before a write": Case(Does(shown_before_a_write, conv(), conv(8, 8, 5)), IMAGE),
     "an image written into a batch": Case(Does(batched, conv(8), conv(3)), IMAGE),
+    "the first is a mean": Case(Does(first_is_a_mean, conv1()), LINE, "upper_bound", (2,)),
     "all of a diagonal written": Case(Does(diagonal_written, conv1(3, 24)), LINE, "exact", (2,)),
     "all written by strides": Case(Does(strides_written, conv1()), LINE, "exact", (2,)),
     "all windows written": Case(Does(windows_written, conv1()), LINE, "exact", (2,)),

@@ -156,3 +156,40 @@ def test_a_constant_that_out_overwrites_is_put_back() -> None:
 
     convcost.profile(Does(shifted, conv()), input=IMAGE, measure=False)
     assert torch.equal(kept, torch.zeros(8, 1, 1))
+
+
+OUTSIDE = torch.ones(8, 1, 1)
+
+
+class Held(nn.Module):
+    """Writes into a plain tensor of its own and into one outside, piece by piece."""
+
+    def __init__(self, *, asks: bool) -> None:
+        super().__init__()
+        self.conv = conv()
+        self.held = torch.ones(8, 1, 1)
+        self.asks = asks
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        self.held[0] = 9
+        OUTSIDE[1].add_(1)
+        OUTSIDE[1].add_(1)
+        self.held[:4] = y.mean((0, 2, 3))[:4, None, None]
+        z = y * self.held * OUTSIDE
+        return z * 2 if self.asks and float(z.sum()) > 1e30 else z  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_pieces_of_the_users_tensors_are_seen_and_put_back(asks: bool) -> None:  # noqa: FBT001
+    model = Held(asks=asks)
+    report = convcost.profile(model, input=IMAGE, measure=False)
+    assert report.totals["receptive_field"] == Value("exact", "global")
+    assert torch.equal(model.held, torch.ones(8, 1, 1))
+    assert torch.equal(OUTSIDE, torch.ones(8, 1, 1))
+
+
+def test_a_cell_that_forward_makes_is_counted() -> None:
+    model = Does(lambda x: nn.LSTMCell(8, 8)(x)[0])
+    report = convcost.profile(model, input=(2, 8), measure=False)
+    assert report.totals["multiplications"] == Value("exact", 2 * 32 * (8 + 8) // 2)

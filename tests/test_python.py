@@ -73,6 +73,8 @@ def test_an_error_shows_its_hint_in_a_traceback() -> None:
         ("compile", True),
         ("threads", 0),
         ("threads", "2"),
+        ("threads", 1.5),
+        ("cold", "yes"),
         ("seconds", 0),
         ("seconds", float("nan")),
         ("delta", -1),

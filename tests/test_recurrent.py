@@ -150,3 +150,13 @@ def test_the_positions_of_an_image_are_its_last_dimensions() -> None:
     report = convcost.profile(model, input=(1, 3, 4, 4), measure=False)  # type: ignore[arg-type]
     assert report.rows[0].values["receptive_field"].value == (1, 1)
     assert report.rows[-1].values["receptive_field"].value == GLOBAL
+
+
+def test_a_packed_sequence_of_one_is_followed() -> None:
+    def packed_first(layer: nn.Module, x: Tensor) -> Any:
+        sequences = pack_padded_sequence(x, torch.tensor([24]), batch_first=True)
+        return pad_packed_sequence(layer(sequences)[0], batch_first=True)[0]
+
+    model = Does(packed_first, nn.LSTM(4, 4, batch_first=True))
+    report = convcost.profile(model, input=(1, 24, 4), measure=False)
+    assert report.totals["multiplications"].value == 24 * 16 * (4 + 4)

@@ -43,7 +43,12 @@ WORDS = {
     "memory_format": get_args(MemoryFormat),
     "compile": get_args(Compile),
 }
-RANGES = {"threads": (1, 4096), "seconds": (0.01, 86_400), "delta": (0, 1), "seed": (0, 2**63 - 1)}
+RANGES: dict[str, tuple[float, float]] = {
+    "threads": (1, 4096),
+    "seconds": (0.01, 86_400),
+    "delta": (0, 1),
+    "seed": (0, 2**63 - 1),
+}
 """What a setting may be; None where there is a choice to leave."""
 
 
@@ -53,15 +58,22 @@ def checked(settings: Settings) -> Settings:
     Raises:
         ConvcostError: one can't be so.
     """
+    if not isinstance(settings, Settings):
+        raise _unfit("settings", settings, "a convcost.measure.settings.Settings")
     given = settings._asdict()
     for key, words in WORDS.items():
         if given[key] not in words:
             raise _unfit(key, given[key], f"one of {', '.join(words)}")
     for key, (low, high) in RANGES.items():
         value, free = given[key], Settings._field_defaults[key] is None
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_whole = key in ("threads", "seed")
+        is_number = type(value) is int or (type(value) is float and not is_whole)
         if not (free and value is None) and not (is_number and low <= value <= high):
-            raise _unfit(key, value, f"a number from {low:,} to {high:,}")
+            what = "a whole number" if is_whole else "a number"
+            raise _unfit(key, value, f"{what} from {low:,} to {high:,}")
+    for key in ("cuda_graph", "cold"):
+        if not isinstance(given[key], bool):
+            raise _unfit(key, given[key], "true or false")
     return settings
 
 

@@ -44,6 +44,7 @@ class DataTracer(Tracer):  # type: ignore[no-untyped-call]  # torch's own
             result = self.taken_apart(func, args, kwargs)
             if result is not NotImplemented:
                 return result
+        self.keep_written(func, args, kwargs)
         result = func(*args, **kwargs)
         if func._schema.is_mutable or any(True for _ in tensors_in(result)):  # noqa: SLF001  the op's own word
             self._given = result
@@ -61,7 +62,9 @@ class DataTracer(Tracer):  # type: ignore[no-untyped-call]  # torch's own
             told = super().__torch_dispatch__(func, types, args, kwargs)
             if mutable or _shapes(told) == _shapes(self._given):
                 return told
-        del self.nodes[before:]
+        if not mutable:
+            # what was written is of a node that stays
+            del self.nodes[before:]
         return self.run_on_twins(func, args, kwargs, Opaque(base_name(func)))
 
     def twins_of(self, *_: Any) -> Any:

@@ -138,7 +138,7 @@ def _run(  # noqa: PLR0913
         raise ForwardError(tracer.failed_at, error) from error
     finally:
         tracer.forget()
-        for tensor, value in tracer.overwritten:
+        for tensor, value in reversed(tracer.overwritten):
             tensor.copy_(value)
     last = len(tracer.nodes) - 1 if output is None else output
     unused = _unused(state, tracer.used)

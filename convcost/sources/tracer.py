@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from convcost.ops import Elementwise, Op, Opaque, Output
 from convcost.sources.at_once import at_once
 from convcost.sources.torch_layers import one_op
-from convcost.sources.traced import META, Traced, tensors_in
+from convcost.sources.traced import META, Traced, node_of, share_storage, tensors_in
 from convcost.sources.writer import Writer
 
 SMALL = 4096
@@ -42,6 +42,7 @@ class Tracer(Writer, TorchDispatchMode):
         self._views: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
         self._resolved: dict[int, Callable[..., Any] | None] = {}
         self.overwritten: list[tuple[Tensor, Tensor]] = []
+        self._users: list[Tensor] = []
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -116,18 +117,34 @@ class Tracer(Writer, TorchDispatchMode):
 
     def for_real(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A constant computed; one of the user's own that is written to is put back afterwards."""
-        if func._schema.is_mutable:  # noqa: SLF001  the op's own word
-            written = [kwargs[name] for name in _outs(func) if name in kwargs] or args[:1]
-            known = (*self.constants, *(tensor for tensor, _ in self.overwritten))
-            for target in tensors_in(written):
-                if not any(target is other for other in known):
-                    self.overwritten.append((target, target.detach().clone()))
+        self.keep_written(func, args, kwargs)
         # a cache of the user's may keep it for a pass of training
         bound = any(map(Tensor.is_inference, tensors_in((args, kwargs))))
         with torch.inference_mode(mode=bound), torch.no_grad():
             result = func(*args, **kwargs)
-        self.constants += tensors_in(result)
+        made = list(tensors_in(result))
+        for source in tensors_in((args, kwargs)):
+            shown = [tensor for tensor in made if share_storage(tensor, source)]
+            if shown and not self._is_made_here(source):
+                self._users += [source, *shown]
+                self.constants.append(source)
+        self.constants += made
         return result
+
+    def keep_written(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Notes what an op writes into of the user's own, as it is before."""
+        if not func._schema.is_mutable:  # noqa: SLF001  the op's own word
+            return
+        written = [kwargs[name] for name in _outs(func) if name in kwargs] or args[:1]
+        for target in tensors_in(written):
+            if node_of(target) is None and not self._is_made_here(target):
+                self.overwritten.append((target, target.detach().clone()))
+
+    def _is_made_here(self, tensor: Tensor) -> bool:
+        """Whether a constant was made in this pass, and shows nothing of the user's."""
+        if any(tensor is other for other in self._users):
+            return False
+        return id(tensor) in self._state or any(tensor is other for other in self.constants)
 
     def without_data(self, value: Any) -> Any:
         """``value`` with each tensor's twin in its place, and each device the twins'."""

@@ -68,8 +68,9 @@ class Writer(Recorder):
             base = self.shadows.get(id(view.holder), self.as_node(view.holder))
             assert isinstance(base, Traced)  # noqa: S101  what emit gives without data
             self.shadows[id(view.holder)] = base
-            self.show(base, view, view.shows)
             view.holder = None
+            if base is not view:
+                self.show(base, view, view.shows)
 
     def _show_again(self, base: Traced, written: Traced | None) -> None:
         """The views of ``base`` that show more than the one that was ``written`` to."""

@@ -42,7 +42,7 @@ def union_of(fields: Fields, rank: int) -> Field:
 def _broadcast(layouts: Sequence[tuple[Dim, ...]], rank: int) -> tuple[Dim, ...]:
     if len(layouts) == 1 and len(layouts[0]) == rank:
         return layouts[0]
-    columns = zip_longest(*(reversed(dims[-rank:]) for dims in layouts), fillvalue=())
+    columns = zip_longest(*(dims[::-1][:rank] for dims in layouts), fillvalue=())
     dims = [_longest(column) for column in columns]
     return ((),) * (rank - len(dims)) + tuple(reversed(dims))
 
@@ -72,7 +72,8 @@ def spread_out(field: Field, before: Shape, after: Shape) -> Field:
     added = len(after) - len(before)
     for i, dim in enumerate(field.dims):
         axes = [axis for axis in axes_of(dim) if not field.sees_all(axis)]
-        if axes and before[i] == 1 < after[i + added]:
+        # a further output may have fewer dimensions than the one it is beside
+        if axes and i + added >= 0 and before[i] == 1 < after[i + added]:
             field = field.lose(axes, "one position is spread over others").at(i, ())
     return field
 

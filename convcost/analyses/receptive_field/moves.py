@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from convcost.analyses.receptive_field.axis import at_position, shift_axis, window
@@ -77,10 +78,19 @@ def _write(op: Write, fields: Fields, shapes: Shapes) -> Field:
             joined = one_of_several(joined, op.dim)
         full[place] = full_in(joined, written, op.dim, new)
         return joined.at(op.dim, dim_of(bytes(full)))
+    reason = "positions are written elsewhere"
     if op.in_place:
-        return joined
-    lost = joined.lose(axes, "positions are written elsewhere")
+        return _unlike(joined, [base, written], axes, reason)
+    lost = _unlike(joined.lose(axes, reason), [base, written], axes, reason)
     return lost.at(op.dim, irregular(axes))
+
+
+def _unlike(joined: Field, fields: Fields, axes: Sequence[int], reason: str) -> Field:
+    """``joined`` where some positions along ``axes`` are of fields that see all, others aren't."""
+    seeing = [field for field in fields if field.boxes]
+    alike = ({field.sees_all(axis) for field in seeing} for axis in axes)
+    unlike = [axis for axis, found in zip(axes, alike, strict=True) if len(found) > 1]
+    return joined._replace(bounds={**joined.bounds, **dict.fromkeys(unlike, reason)})
 
 
 _REORDERINGS = ("write", "flip", "channel_shuffle")
@@ -148,7 +158,8 @@ def _concat(op: Concat, fields: Fields, shapes: Shapes) -> Field:
             return fields[filled[0]].map_axes({axis: change})
     axes = [axis for field in fields for axis in axes_of(field.dims[op.dim])]
     joined = union_of([field.at(op.dim, ()) for field in fields], len(shapes[-1]))
-    lost = joined.lose(dict.fromkeys(axes), "positions are joined end to end")
+    reason = "positions are joined end to end"
+    lost = _unlike(joined.lose(axes, reason), fields, axes, reason)
     return lost.at(op.dim, irregular(axes))
 
 
