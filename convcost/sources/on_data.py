@@ -9,6 +9,7 @@ from weakref import ref
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from convcost.ops import Opaque
 from convcost.sources.traced import Traced, tensors_in
@@ -48,7 +49,7 @@ class DataTracer(Tracer):  # type: ignore[no-untyped-call]  # torch's own
         result = func(*args, **kwargs)
         if func._schema.is_mutable or any(True for _ in tensors_in(result)):  # noqa: SLF001  the op's own word
             self._given = result
-            told = self._told(func, types, _stand_ins(args), _stand_ins(kwargs))
+            told = self._told(func, types, *tree_map_only(Tensor, _stand_in, (args, kwargs)))
             for tensor, stand_in in zip(tensors_in(result), tensors_in(told), strict=False):
                 if type(stand_in) is Traced:
                     self._mark(tensor, stand_in)
@@ -74,8 +75,10 @@ class DataTracer(Tracer):  # type: ignore[no-untyped-call]  # torch's own
     def input(self, name: str, tensor: Tensor) -> Tensor:
         """A copy of one of the model's inputs, random where it has no data."""
         stand_in = super().input(name, tensor)
-        copy = torch.rand(tensor.shape).to(tensor.dtype) if tensor.is_meta else tensor.clone()
-        copy = copy.to(self._device) if tensor.is_meta else copy
+        if tensor.is_meta:
+            copy = torch.rand(tensor.shape).to(self._device, tensor.dtype)
+        else:
+            copy = tensor.clone()
         assert isinstance(stand_in, Traced)  # noqa: S101  what an input's stand-in is
         self._mark(copy, stand_in)
         return copy
@@ -107,12 +110,7 @@ def _shapes(value: Any) -> list[torch.Size]:
     return [tensor.shape for tensor in tensors_in(value)]
 
 
-def _stand_ins(value: Any) -> Any:
-    """``value`` with each tensor's stand-in in its place, where it has one."""
-    if isinstance(value, Tensor):
-        return getattr(value, "stand_in", value)
-    if isinstance(value, list | tuple):
-        return type(value)(map(_stand_ins, value))
-    if isinstance(value, dict):
-        return {key: _stand_ins(item) for key, item in value.items()}
-    return value
+def _stand_in(tensor: Tensor) -> Tensor:
+    """What stands in for a tensor, or itself."""
+    found: Tensor = getattr(tensor, "stand_in", tensor)
+    return found
