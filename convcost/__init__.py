@@ -6,12 +6,15 @@ Importing this doesn't import torch; what runs something does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Literal
 
-# imported here, for a package's first import takes the place of the function of its name
-import convcost.measure  # noqa: F401  for that alone
+from convcost import given
 from convcost._version import __version__
-from convcost.errors import ConvcostError, show_value
+from convcost.errors import ConvcostError
+
+# imported here, for a package's first import takes the place of the function of its name
+from convcost.measure.settings import Settings, checked
 from convcost.render import render as _render
 from convcost.report import Finding, Report, Row, Value
 
@@ -19,13 +22,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from convcost.measure.comparison import Measurement
-    from convcost.measure.settings import Settings
 
 __all__ = [
     "ConvcostError",
     "Finding",
     "Report",
     "Row",
+    "Settings",
     "Value",
     "__version__",
     "compare",
@@ -55,7 +58,7 @@ Report.__str__ = _as_text  # type: ignore[method-assign, assignment]
 
 
 def compare(  # noqa: PLR0913  the command's own options
-    source: str | None = None,
+    source: str | PathLike[str] | None = None,
     *,
     variants: Sequence[str] = (),
     only: Sequence[str] = (),
@@ -65,7 +68,7 @@ def compare(  # noqa: PLR0913  the command's own options
     arguments: Mapping[str, object] | None = None,
     per_layer: bool = False,
     measure: bool = True,
-    settings: Settings | None = None,
+    settings: Settings = Settings(),
     axes: Mapping[str, Sequence[int | str]] | None = None,
 ) -> Report:
     """Variants of a layer spec or a model side by side, as ``convcost compare`` shows them.
@@ -79,65 +82,43 @@ def compare(  # noqa: PLR0913  the command's own options
     Raises:
         ConvcostError: the spec or a variant has mistakes, or it can't run as asked.
     """
+    source = fspath(source) if isinstance(source, PathLike) else source
     if source is not None and not isinstance(source, str):
         raise ConvcostError(
             f"compare takes a SOURCE as text, not a {type(source).__name__}",
             "name it, as in 'model.py:attr'; profile and rewrite take a module",
         )
-    from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
-    from convcost.measure.settings import checked  # noqa: PLC0415
     from convcost.variants import MODEL_VARIANTS  # noqa: PLC0415
     from convcost.variants.mixed import parse_mixed  # noqa: PLC0415
+    from convcost.workflows.advice import OF_COMPARE, advising  # noqa: PLC0415
     from convcost.workflows.compare import CompareRequest  # noqa: PLC0415
     from convcost.workflows.compare import compare as run  # noqa: PLC0415
 
+    given.need_flags(per_layer=per_layer, measure=measure)
+    texts = given.texts("variants", variants)
     try:
-        parsed = tuple(parse_mixed(variant, MODEL_VARIANTS) for variant in _texts(variants))
+        parsed = tuple(parse_mixed(text, MODEL_VARIANTS) for text in texts)
     except ValueError as error:
         raise ConvcostError(str(error)) from None
     request = CompareRequest(
         source=source,
         variants=parsed,
-        only=_texts(only),
-        keep=_texts(keep),
+        only=given.texts("only", only),
+        keep=given.texts("keep", keep),
         batch=batch,
         per_layer=per_layer,
         measure=measure,
-        settings=checked(settings or Defaults()),
-        arguments=arguments or {},
-        inputs=_shapes(inputs),
-        axes=axes or {},
+        settings=checked(settings),
+        arguments=given.mapping("arguments", arguments),
+        inputs=given.shapes("inputs", inputs),
+        axes=given.mapping("axes", axes),
     )
-    return run(request)
-
-
-def _texts(given: Sequence[str]) -> tuple[str, ...]:
-    """One text is a sequence of one, not of its letters.
-
-    Raises:
-        ConvcostError: one isn't a text.
-    """
-    if not isinstance(given, Sequence):
-        raise ConvcostError(f"{show_value(given)} isn't a list of texts", "such as ['stem*']")
-    texts = (given,) if isinstance(given, str) else tuple(given)
-    for text in texts:
-        if not isinstance(text, str):
-            raise ConvcostError(f"{show_value(text)} isn't a text", "such as 'atrous:rate=4'")
-    return texts
-
-
-def _shapes(given: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
-    if not isinstance(given, Sequence):
-        message = f"inputs is {show_value(given)}, no list of shapes"
-        raise ConvcostError(message, "such as [(1, 3, 224, 224)]")
-    if any(isinstance(size, int) for size in given):
-        sizes = ", ".join(map(str, given))
-        raise ConvcostError(f"inputs is {sizes}, one shape", f"give a list of shapes: [({sizes})]")
-    return tuple(map(tuple, given))
+    with advising(OF_COMPARE):
+        return run(request)
 
 
 def profile(  # noqa: PLR0913  the command's own options
-    model: nn.Module | str,
+    model: nn.Module | str | PathLike[str],
     *,
     input: object = None,  # noqa: A002  the option's name
     arguments: Mapping[str, object] | None = None,
@@ -145,7 +126,7 @@ def profile(  # noqa: PLR0913  the command's own options
     depth: int | None = None,
     verify: bool = False,
     measure: bool = True,
-    settings: Settings | None = None,
+    settings: Settings = Settings(),
 ) -> Report:
     """A model's layers, as ``convcost profile`` shows them.
 
@@ -156,24 +137,25 @@ def profile(  # noqa: PLR0913  the command's own options
     Raises:
         ConvcostError: the model can't be loaded or run so.
     """
-    from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
-    from convcost.measure.settings import checked  # noqa: PLC0415
     from convcost.workflows import profile as workflow  # noqa: PLC0415
 
+    model = fspath(model) if isinstance(model, PathLike) else model
+    given.need_flags(expand=expand, verify=verify, measure=measure)
+    given.need_depth(depth)
     request = workflow.ProfileRequest(
         source=model if isinstance(model, str) else type(model).__name__,
-        arguments=arguments or {},
+        arguments=given.mapping("arguments", arguments),
         expand=expand,
         depth=depth,
         verify=verify,
         measure=measure,
-        settings=checked(settings or Defaults()),
+        settings=checked(settings),
     )
     return workflow.profile_given(model, input, request)
 
 
 def measure(
-    candidates: Mapping[str, Callable[[], object]], *, settings: Settings | None = None
+    candidates: Mapping[str, Callable[[], object]], *, settings: Settings = Settings()
 ) -> Measurement:
     """Callables timed in interleaved rounds, each compared with the first.
 
@@ -184,10 +166,9 @@ def measure(
         ConvcostError: there are none, or no such device.
     """
     from convcost.measure.callables import measure_callables  # noqa: PLC0415  torch
-    from convcost.measure.settings import Settings as Defaults  # noqa: PLC0415
-    from convcost.measure.settings import checked  # noqa: PLC0415
 
-    return measure_callables(candidates, checked(settings or Defaults()))
+    given.need_calls(candidates)
+    return measure_callables(candidates, checked(settings))
 
 
 def rewrite(  # noqa: PLR0913  the command's own options
@@ -212,15 +193,17 @@ def rewrite(  # noqa: PLR0913  the command's own options
     from convcost.variants.rewrite import Choice  # noqa: PLC0415
     from convcost.workflows.rewrite import rewrite_given  # noqa: PLC0415
 
-    return rewrite_given(model, variant, Choice(_texts(only), _texts(keep), init), input)
+    choice = Choice(given.texts("only", only), given.texts("keep", keep), init)
+    return rewrite_given(model, given.text("variant", variant), choice, input)
 
 
 def render(report: Report, format: str = "table") -> str:  # noqa: A002  the option's name
     """``report`` as text, in a format of its command: ``table``, ``json``, ``markdown``, …."""
+    given.need_report(report)
     return _render(report, format)
 
 
-def load(path: str) -> Report:
+def load(path: str | PathLike[str]) -> Report:
     """A saved report.
 
     Raises:
@@ -228,4 +211,4 @@ def load(path: str) -> Report:
     """
     from convcost.sources.saved import load_report  # noqa: PLC0415
 
-    return load_report(path)
+    return load_report(given.path(path))

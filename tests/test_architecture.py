@@ -23,6 +23,7 @@ LAYERS = (
         "uncollected",
         "whole_file",
         "notify",
+        "given",
         "_version",
     },
     {"sources", "variants", "analyses", "measure", "render"},
@@ -69,6 +70,7 @@ CORE_BELOW = {
     "graph": {"ops"},
     "report": {"errors"},
     "picture": {"report"},
+    "given": {"errors", "report"},
 }
 
 

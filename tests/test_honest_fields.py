@@ -554,3 +554,19 @@ def test_what_is_repeated_has_a_step_of_its_own() -> None:
     model = Does(lambda c, x: c(x).repeat_interleave(2, 2).repeat_interleave(2, 3), conv())
     totals = convcost.profile(model, input=IMAGE, measure=False).totals
     assert totals["effective_stride"].value == (0.5, 0.5)
+
+
+def test_what_is_repeated_again_and_again_is_one_axis_still() -> None:
+    def forward(after: nn.Module, x: Tensor) -> Tensor:
+        for _ in range(3):
+            x = x.repeat_interleave(2, -1)
+        return after(x)  # type: ignore[no-any-return]
+
+    model = Does(forward, conv1(3, 4, 3))
+    rows = convcost.profile(model, input=(1, 3, 8), measure=False, expand=True).rows
+    assert [row.values["effective_stride"].value for row in rows if row.op == "flatten"] == [
+        (0.5,),
+        (0.25,),
+        (0.125,),
+    ]
+    assert rows[-1].values["receptive_field"] == Value("exact", (2,))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import convcost
-from convcost.measure.settings import Settings
+from convcost import Settings
 from convcost.pytest_plugin import Costs
 
 FROM_A_ROOM = """
@@ -52,7 +52,7 @@ def test_one_text_stands_for_a_sequence_of_one() -> None:
     with pytest.raises(convcost.ConvcostError, match="'nowhere'"):
         convcost.compare(only="nowhere", measure=False)
     sizes: Any = (1, 3, 224, 224)
-    with pytest.raises(convcost.ConvcostError, match="inputs is 1, 3, 224, 224, one shape"):
+    with pytest.raises(convcost.ConvcostError, match="inputs can't be"):
         convcost.compare("net.py", inputs=sizes)
 
 
@@ -89,11 +89,83 @@ def test_settings_that_can_not_be_are_refused(setting: str, value: Any) -> None:
             run(settings=given)
 
 
+SPEC: dict[str, Any] = {"measure": False}
+MODEL: dict[str, Any] = {"input": (1, 3, 8, 8), "measure": False}
+
+
+@pytest.mark.parametrize(
+    ("run", "given", "told", "hint"),
+    [
+        ("compare", SPEC | {"axes": [1]}, "axes can't be [1]", "a mapping"),
+        ("compare", SPEC | {"axes": {"batch": 1}}, "batch: 1 isn't a list", "such as (1, 2)"),
+        ("compare", SPEC | {"per_layer": "no"}, "per_layer can't be 'no'", "True or False"),
+        ("compare", SPEC | {"arguments": 3}, "arguments can't be 3", "a mapping"),
+        ("compare", SPEC | {"arguments": {"a": 1}}, "arguments and inputs= are for", "a spec"),
+        ("compare", SPEC | {"inputs": [(1, "3")]}, "inputs can't be [(1, '3')]", "list of shapes"),
+        ("compare", SPEC | {"variants": None}, "variants can't be None", "a list of texts"),
+        ("compare", SPEC | {"settings": {}}, "settings can't be {}", "convcost.Settings("),
+        ("profile", MODEL | {"depth": 0}, "depth can't be 0", "1 or more"),
+        ("profile", MODEL | {"expand": 1}, "expand can't be 1", "True or False"),
+        ("profile", MODEL | {"arguments": {"a": 1}}, "are for a factory", "model.py:attr"),
+        ("profile", MODEL | {"input": (1, 3, 8.0, 8)}, "8.0 isn't a whole number", "whole numbers"),
+        ("rewrite", {"variant": None}, "variant can't be None", "a text"),
+        ("measure", {"candidates": [print]}, "candidates can't be [<built-in", "a mapping"),
+        ("measure", {"candidates": {"a": 3}}, "the candidate a can't be 3", "a callable"),
+        ("render", {"report": 3}, "report can't be 3", "what compare"),
+        ("load", {"path": None}, "path can't be None", "a text"),
+    ],
+)
+def test_arguments_that_can_not_be_are_refused(
+    run: str, given: dict[str, Any], told: str, hint: str
+) -> None:
+    first = [nn.Conv2d(3, 4, 3)] if run in ("profile", "rewrite") else []
+    with pytest.raises(convcost.ConvcostError) as caught:
+        getattr(convcost, run)(*first, **given)
+    assert told in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("device", "cuda"), ("dtype", "float16"), ("memory_format", "channels_last")],
+)
+def test_a_module_is_profiled_as_it_is_made_and_not_otherwise(setting: str, value: Any) -> None:
+    settings = convcost.Settings()._replace(**{setting: value})
+    with pytest.raises(convcost.ConvcostError, match=f"{setting} is {value}, and the") as caught:
+        convcost.profile(nn.Conv2d(3, 4, 3), settings=settings)
+    assert "its own .to()" in caught.value.hint
+
+
+def test_a_module_that_is_made_so_may_be_asked_for_so() -> None:
+    model = nn.Conv2d(3, 4, 3).to(torch.bfloat16)
+    settings = convcost.Settings(dtype="bfloat16")
+    report = convcost.profile(model, input=(1, 3, 8, 8), measure=False, settings=settings)
+    assert report.environment["dtype"] == "bfloat16"
+
+
+def test_a_factorys_missing_arguments_are_asked_for_as_arguments(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("from torch import nn\ndef net(wide, size): return nn.Conv2d(3, wide, size)\n")
+    with pytest.raises(convcost.ConvcostError, match="needs arguments: wide, size") as caught:
+        convcost.profile(f"{path}:net", measure=False)
+    assert caught.value.hint == "give arguments={'wide': …, 'size': …}"
+    given = {"wide": 4, "size": 3}
+    report = convcost.profile(f"{path}:net", arguments=given, measure=False)
+    assert report.totals["parameters"].value == 4 * 3 * 3 * 3 + 4
+
+
+def test_paths_may_be_paths(tmp_path: Path) -> None:
+    saved = tmp_path / "saved.json"
+    report = convcost.compare(Path("configs/primer.yaml"), measure=False)
+    saved.write_text(convcost.render(report, "json"))
+    assert convcost.load(saved).rows == report.rows
+
+
 def test_what_no_spec_can_have_is_refused() -> None:
-    with pytest.raises(convcost.ConvcostError, match="--batch: -3 isn't a whole number"):
+    with pytest.raises(convcost.ConvcostError, match="batch: -3 isn't a whole number"):
         convcost.compare(batch=-3, measure=False)
     variant: Any = 1
-    with pytest.raises(convcost.ConvcostError, match="1 isn't a text"):
+    with pytest.raises(convcost.ConvcostError, match=r"variants can't be \[1\]"):
         convcost.compare(variants=[variant], measure=False)
 
 
@@ -135,7 +207,7 @@ def test_arguments_may_be_lists_and_what_holds_tensors() -> None:
             return nn.functional.interpolate(pair[0] + pair[1], size)
 
     pair = [torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)]
-    settings = Settings(seconds=0.1, dtype="float32", memory_format="channels_last")
+    settings = Settings(seconds=0.1, dtype="float32")
     report = convcost.profile(Sized(), input=(pair, torch.Size([16, 16])), settings=settings)
     assert (1, 3, 16, 16) in [row.output_shape for row in report.rows]
 

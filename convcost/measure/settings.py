@@ -59,7 +59,8 @@ def checked(settings: Settings) -> Settings:
         ConvcostError: one can't be so.
     """
     if not isinstance(settings, Settings):
-        raise _unfit("settings", settings, "a convcost.measure.settings.Settings")
+        message = f"settings can't be {show_value(settings)}"
+        raise ConvcostError(message, "such as convcost.Settings(seconds=1)")
     given = settings._asdict()
     for key, words in WORDS.items():
         if given[key] not in words:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from convcost.errors import ConvcostError
+from convcost.errors import ConvcostError, show_value
+from convcost.given import is_shape
 from convcost.ops import MAX_SCALARS, Shape, format_shape
 
 
@@ -45,10 +46,11 @@ def given_inputs(value: object, module: nn.Module, source: str) -> ModelInputs:
     if isinstance(value, dict):
         return _named_inputs({str(key): item for key, item in value.items()}, module, source)
     if isinstance(value, (tuple, list)):
-        if value and _is_shape(value):
+        if value and is_shape(value):
             return shaped_inputs([tuple(value)], module, source)
         if _are_shapes(value):
             return shaped_inputs([tuple(item) for item in value], module, source)
+        _need_no_shape(value, source)
         return ModelInputs(tuple(value), {})
     raise ConvcostError(
         f"{source}: the example input is of type {type(value).__name__}",
@@ -64,11 +66,22 @@ def _named_inputs(value: dict[str, Any], module: nn.Module, source: str) -> Mode
 
 
 def _are_shapes(values: Collection[object]) -> bool:
-    return bool(values) and all(_is_shape(item) and item for item in values)
+    return bool(values) and all(is_shape(item) and item for item in values)
 
 
-def _is_shape(value: object) -> bool:
-    return isinstance(value, (tuple, list)) and all(type(size) is int for size in value)
+def _need_no_shape(value: Sequence[object], source: str) -> None:
+    """Does nothing where ``value`` may be arguments of a forward.
+
+    Raises:
+        ConvcostError: it was meant as a shape, which it is not.
+    """
+    wrong = [size for size in value if type(size) is not int]
+    if len(wrong) < len(value) and all(isinstance(size, (float, str)) for size in wrong):
+        shown = show_value(wrong[0])
+        raise ConvcostError(
+            f"{source}: the input {show_value(value)} is no shape: {shown} isn't a whole number",
+            "give whole numbers, or tensors",
+        )
 
 
 def shaped_inputs(shapes: Sequence[Shape], module: nn.Module, source: str) -> ModelInputs:
@@ -138,7 +151,7 @@ def _own_shape(module: nn.Module) -> Shape | None:
     """The input size that a timm model was configured for."""
     configuration = getattr(module, "pretrained_cfg", None)
     size = configuration.get("input_size") if isinstance(configuration, dict) else None
-    return (1, *size) if isinstance(size, (tuple, list)) and size and _is_shape(size) else None
+    return (1, *size) if isinstance(size, (tuple, list)) and size and is_shape(size) else None
 
 
 def _first_convolution(module: nn.Module) -> tuple[int, Shape] | None:

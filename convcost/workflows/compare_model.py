@@ -61,9 +61,9 @@ def compare_model(request: CompareRequest, notify: Notify) -> Report:
     Raises:
         ConvcostError: it can't be loaded, rewritten or run as asked.
     """
-    if request.batch != 1 or tuple(request.axes.get("batch", (1,))) != (1,):
-        raise ConvcostError("--batch is for specs", "a model's input has its batch: use --input")
     points = requests(request)
+    if any(point.batch != 1 for point, _ in points):
+        raise ConvcostError("--batch is for specs", "a model's input has its batch: use --input")
     found = [_compared(point, differs, notify) for point, differs in points]
     outcome = _measure(found, notify) if request.measure else None
     if _is_complete(outcome) and any(map(is_dense, found[0].alternatives)):

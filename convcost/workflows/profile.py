@@ -83,25 +83,54 @@ def profile_given(
     with advising(OF_CODE):
         if isinstance(model, str):
             return profile(request._replace(inputs=input))
+        if request.arguments:
+            raise ConvcostError(
+                "arguments are for a factory, and a module is already built",
+                "give none, or name the factory: 'model.py:attr'",
+            )
         loaded = from_module(model, input)
         return profile_loaded(loaded, _where_it_is(request, loaded))
 
 
 def _where_it_is(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest:
-    """A user's own module is measured on its own device: it must not be moved."""
+    """A user's own module is measured on its own device: it must not be moved.
+
+    Raises:
+        ConvcostError: another is asked for.
+    """
     device = next((p.device.type for p in loaded.module.parameters()), request.settings.device)
-    settings = request.settings._replace(device=cast("Device", device))
-    return request._replace(settings=settings)
+    made = request.settings._replace(device=cast("Device", device))
+    return request._replace(settings=_unless_asked(request.settings, made))
 
 
 def _as_made(request: ProfileRequest, loaded: LoadedModel) -> ProfileRequest:
-    """A model runs in the dtype and the memory format that it was made with."""
-    settings = as_made(request.settings, loaded.module)
+    """A model runs in the dtype and the memory format that it was made with.
+
+    Raises:
+        ConvcostError: others are asked for.
+    """
+    made = as_made(request.settings, loaded.module)
     if request.measure:
         from convcost.measure.place import format_of  # noqa: PLC0415  torch
 
-        settings = settings._replace(memory_format=format_of(loaded.module))
-    return request._replace(settings=settings)
+        made = made._replace(memory_format=format_of(loaded.module))
+    return request._replace(settings=_unless_asked(request.settings, made))
+
+
+def _unless_asked(asked: Settings, made: Settings) -> Settings:
+    """``made``, where nothing else is asked for than it says.
+
+    Raises:
+        ConvcostError: something is.
+    """
+    for key, wanted in asked._asdict().items():
+        there = getattr(made, key)
+        if wanted not in (there, Settings._field_defaults[key]):
+            raise ConvcostError(
+                f"settings: {key} is {wanted}, and the model is made as {there}",
+                "profile takes a model as it is: change the model with its own .to()",
+            )
+    return made
 
 
 def _runs(request: ProfileRequest) -> bool:

@@ -104,11 +104,19 @@ def _place(parts: Sequence[Part], sizes: Sequence[int]) -> list[Dim] | None:
 
 
 def _tidy(dim: Sequence[Part]) -> Dim:
-    """Parts without positions mean nothing where there are no others, nor among themselves."""
-    is_plain = all(
-        part.axis == NO_AXIS and part.window_of == NO_AXIS and part.regular for part in dim
-    )
-    return () if is_plain else tuple(dim)
+    """Parts without positions mean nothing where there are no others, and are one side by side."""
+    parts: list[Part] = []
+    for part in dim:
+        if parts and _is_plain(part) and _is_plain(parts[-1]):
+            parts[-1] = part._replace(size=parts[-1].size * part.size)
+        else:
+            parts.append(part)
+    return () if all(map(_is_plain, parts)) else tuple(parts)
+
+
+def _is_plain(part: Part) -> bool:
+    """Whether it holds no positions, and entries that see alike."""
+    return part.axis == NO_AXIS and part.window_of == NO_AXIS and part.regular
 
 
 def _split(field: Field, parts: Sequence[Part], sizes: Sequence[int]) -> tuple[Field, list[Dim]]:
