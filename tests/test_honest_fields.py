@@ -299,6 +299,27 @@ def written_channels(first: nn.Module, x: Tensor) -> Tensor:
     return y[:, 1:]
 
 
+def interleaved_rows(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    n, _, h, w = x.shape
+    rows = x.new_zeros(n, 8, 2 * h, w)
+    rows[:, :, ::2], rows[:, :, 1::2] = first(x), second(x)
+    return rows
+
+
+def interleaved_pixels(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    n, _, h, w = x.shape
+    pixels = torch.zeros(n, 8, 2 * h, 2 * w, dtype=x.dtype)
+    pixels[:, :, ::2, ::2], pixels[:, :, 1::2, 1::2] = first(x), second(x)
+    pixels[:, :, ::2, 1::2] = pixels[:, :, 1::2, ::2] = x[:, :1]
+    return pixels
+
+
+def every_third_position(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    y[:, :, ::3] = second(x)[:, :, ::3]
+    return y
+
+
 def test_the_step_between_positions_that_are_not_followed_is_unknown() -> None:
     first, second = conv(), nn.Conv1d(8, 8, 3, stride=2, padding=1)
     model = Does(lambda one, two, x: two(one(x).flatten(2)), first, second)
@@ -447,6 +468,11 @@ CASES = {
     "written across": Case(Does(written_across, conv(), conv(8, 8, 5)), IMAGE, "upper_bound"),
     "every second row written": Case(
         Does(second_rows, conv(), conv(8, 8, 5)), IMAGE, "upper_bound"
+    ),
+    "rows interleaved": Case(Does(interleaved_rows, conv(3, 8, 5), conv()), IMAGE),
+    "pixels interleaved": Case(Does(interleaved_pixels, conv(3, 8, 5), conv()), IMAGE),
+    "every third position written": Case(
+        Does(every_third_position, conv1(), conv1(3, 8, 5)), LINE, "exact", (2,)
     ),
     "one half written": Case(Does(one_half_written, conv(), conv(4, 4, 5)), IMAGE),
     "a part of both written": Case(Does(both_halves_written, conv(), conv(4, 4, 5)), IMAGE),

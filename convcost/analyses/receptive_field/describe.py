@@ -26,6 +26,7 @@ KEYS = (
     "receptive_field_largest_hole",
 )
 _DENSE = exact(1.0)
+_NOTHING = unavailable("it doesn't depend on the input's positions")
 
 
 class _Axis(NamedTuple):
@@ -48,11 +49,16 @@ def describe(field: Field | str) -> dict[str, Value]:
         if is_repeated(dim):
             field = field.alone(i)
     if not field.boxes:
-        return dict.fromkeys(KEYS, unavailable("it doesn't depend on the input's positions"))
+        return dict.fromkeys(KEYS, _NOTHING)
     try:
         return _solid(field) or _known(field)
     except UnknownFieldError as error:
         return dict.fromkeys(KEYS, unavailable(str(error)))
+
+
+def _is_empty(box: Box) -> bool:
+    """Whether no output position sees anything along some axis."""
+    return any(axis.phases and not any(seen.span for seen in axis.phases) for axis in box)
 
 
 def is_plain(field: Field) -> bool:
@@ -83,6 +89,8 @@ def _solid(field: Field) -> dict[str, Value] | None:
 
 
 def _known(field: Field) -> dict[str, Value]:
+    if all(map(_is_empty, field.boxes)):
+        return dict.fromkeys(KEYS, _NOTHING)
     axes = _views(field.boxes)
     found = {
         "receptive_field": _spans(axes),

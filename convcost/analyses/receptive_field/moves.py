@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from convcost.analyses.receptive_field.axis import at_position, shift_axis, window
+from convcost.analyses.receptive_field.axis import at_position, gather, shift_axis, window
 from convcost.analyses.receptive_field.field import Dim, Field, alone_axis, axes_of, irregular
 from convcost.analyses.receptive_field.joins import (
     Fields,
@@ -64,6 +64,8 @@ def _rearranged(op: Rearrange, joined: Field, fields: Fields, dim: int, size: in
 
 def _write(op: Write, fields: Fields, shapes: Shapes) -> Field:
     base, written = fields
+    if _is_interleaved(op, base, written, shapes):
+        return _interleaved(op, base, written)
     if op.selected:
         written = written._replace(dims=(*written.dims[: op.dim], (), *written.dims[op.dim :]))
     joined = union_of([base, written], len(shapes[-1]))
@@ -83,6 +85,33 @@ def _write(op: Write, fields: Fields, shapes: Shapes) -> Field:
         return _unlike(joined, [base, written], axes, reason)
     lost = _unlike(joined.lose(axes, reason), [base, written], axes, reason)
     return lost.at(op.dim, irregular(axes))
+
+
+def _is_interleaved(op: Write, base: Field, written: Field, shapes: Shapes) -> bool:
+    """Whether each ``op.step``-th position of one axis is written, and every position followed."""
+    axis = alone_axis(written.dims[op.dim])
+    every = len(range(op.start, shapes[-1][op.dim], op.step)) == shapes[1][op.dim]
+    alike = not base.boxes or alone_axis(base.dims[op.dim]) == axis
+    if op.selected or op.step == 1 or axis is None or not (every and alike):
+        return False
+    boxes = (*base.boxes, *written.boxes)
+    return all(box[axis].phases and box[axis].jump for box in boxes)
+
+
+def _interleaved(op: Write, base: Field, written: Field) -> Field:
+    """What was written at its positions, and what was there at the others."""
+    start, step = op.start % op.step, op.step
+
+    def new(output: int) -> tuple[int, ...]:
+        return () if (output - start) % step else ((output - start) // step,)
+
+    def old(output: int) -> tuple[int, ...]:
+        return (output,) if (output - start) % step else ()
+
+    axis = written.dims[op.dim][0].axis
+    there = base.map_axes({axis: partial(gather, step=step, per=step, taps=old, reads=1)})
+    put = written.map_axes({axis: partial(gather, step=1, per=step, taps=new, reads=1)})
+    return union_of([there, put], len(written.dims))
 
 
 def _unlike(joined: Field, fields: Fields, axes: Sequence[int], reason: str) -> Field:
