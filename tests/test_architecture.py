@@ -172,6 +172,12 @@ def test_these_paths_never_load_torch(code: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_a_start_looks_for_no_plugins_of_pydantics() -> None:
+    code = "main(['compare', '--no-measure']){}\nassert 'importlib.metadata' not in sys.modules"
+    assert run(code.format("")).returncode == 0
+    assert run(code.format("\nimport pydantic.networks")).returncode == 1
+
+
 def test_rendering_a_saved_report_never_loads_torch(tmp_path: Path) -> None:
     saved = tmp_path / "saved.json"
     result = run(

@@ -1,14 +1,11 @@
 """The command line: the only place that knows streams, colours and exit codes."""
 
-import gc
-import os
-
-# a start makes some 100,000 objects that stay: collecting among them finds nothing
-gc.set_threshold(100_000, 50, 100)
-# no plugin of ours exists, and looking for others costs a tenth of a start
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+# isort: off
+import convcost.cli.start  # noqa: F401  for what it does before anything else is imported
+# isort: on
 
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
