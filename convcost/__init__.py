@@ -90,7 +90,7 @@ def compare(  # noqa: PLR0913  the command's own options
         )
     from convcost.variants import MODEL_VARIANTS  # noqa: PLC0415
     from convcost.variants.mixed import parse_mixed  # noqa: PLC0415
-    from convcost.workflows.advice import OF_COMPARE, advising  # noqa: PLC0415
+    from convcost.workflows.advice import OF_COMPARE, advising, with_notices  # noqa: PLC0415
     from convcost.workflows.compare import CompareRequest  # noqa: PLC0415
     from convcost.workflows.compare import compare as run  # noqa: PLC0415
 
@@ -114,7 +114,7 @@ def compare(  # noqa: PLR0913  the command's own options
         axes=given.mapping("axes", axes),
     )
     with advising(OF_COMPARE):
-        return run(request)
+        return with_notices(run(request), OF_COMPARE)
 
 
 def profile(  # noqa: PLR0913  the command's own options

@@ -161,6 +161,14 @@ def test_paths_may_be_paths(tmp_path: Path) -> None:
     assert convcost.load(saved).rows == report.rows
 
 
+def test_notices_from_python_advise_arguments(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("from torch import nn\nnet = nn.Sequential(nn.Conv2d(3, 8, 3))\n")
+    for run, argument in ((convcost.profile, "input="), (convcost.compare, "inputs=")):
+        report = run(path, measure=False)
+        assert report.notices[0].endswith(f"is assumed; use {argument}")
+
+
 def test_what_no_spec_can_have_is_refused() -> None:
     with pytest.raises(convcost.ConvcostError, match="batch: -3 isn't a whole number"):
         convcost.compare(batch=-3, measure=False)

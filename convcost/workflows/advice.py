@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from convcost.errors import ConvcostError
+from convcost.report import Report
 
 Words = Mapping[str, str | Callable[[re.Match[str]], str]]
 """What stands for each pattern."""
@@ -49,6 +50,11 @@ OF_CODE: Words = {
 }
 OF_COMPARE: Words = {**OF_CODE, "--input": "inputs="}
 """Python's ``compare``, which takes several inputs."""
+
+
+def with_notices(report: Report, words: Words) -> Report:
+    """``report`` with its notices in these words."""
+    return report._replace(notices=tuple(reworded(notice, words) for notice in report.notices))
 
 
 def reworded(advice: str, words: Words) -> str:

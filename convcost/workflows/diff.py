@@ -22,7 +22,7 @@ from convcost.sources.revisions import (
 from convcost.sources.saved import load_report
 from convcost.sources.source import FILES
 from convcost.units import format_settings
-from convcost.workflows.advice import OF_DIFFS, advising, reworded
+from convcost.workflows.advice import OF_DIFFS, advising, with_notices
 from convcost.workflows.check import TIME_LIMIT
 from convcost.workflows.count import as_it_stands
 from convcost.workflows.environment import environment
@@ -99,8 +99,7 @@ def _counted(text: str) -> Report:
     revision, source = _split(text)
     with advising(OF_DIFFS), _side(revision) as side, opened(side, None, TIME_LIMIT) as sides:
         report = sides.count(source, ())[0]
-    notices = (reworded(notice, OF_DIFFS) for notice in report.notices)
-    return report._replace(notices=tuple(notices))
+    return with_notices(report, OF_DIFFS)
 
 
 def _split(text: str) -> tuple[str, str]:

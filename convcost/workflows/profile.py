@@ -16,7 +16,7 @@ from convcost.notify import Notify, silently
 from convcost.ops import Input
 from convcost.report import EffectiveField, Report, Row
 from convcost.uncollected import uncollected
-from convcost.workflows.advice import OF_CODE, advising
+from convcost.workflows.advice import OF_CODE, advising, with_notices
 from convcost.workflows.choose import choose, selection
 from convcost.workflows.effective import effective_field_of
 from convcost.workflows.environment import as_made, environment
@@ -82,7 +82,7 @@ def profile_given(
 
     with advising(OF_CODE):
         if isinstance(model, str):
-            return profile(request._replace(inputs=input))
+            return with_notices(profile(request._replace(inputs=input)), OF_CODE)
         if request.arguments:
             raise ConvcostError(
                 "arguments are for a factory, and a module is already built",
