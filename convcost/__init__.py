@@ -166,9 +166,11 @@ def measure(
         ConvcostError: there are none, or no such device.
     """
     from convcost.measure.callables import measure_callables  # noqa: PLC0415  torch
+    from convcost.workflows.advice import OF_CODE, advising  # noqa: PLC0415
 
     given.need_calls(candidates)
-    return measure_callables(candidates, checked(settings))
+    with advising(OF_CODE):
+        return measure_callables(candidates, checked(settings))
 
 
 def rewrite(  # noqa: PLR0913  the command's own options
@@ -198,7 +200,11 @@ def rewrite(  # noqa: PLR0913  the command's own options
 
 
 def render(report: Report, format: str = "table") -> str:  # noqa: A002  the option's name
-    """``report`` as text, in a format of its command: ``table``, ``json``, ``markdown``, …."""
+    """``report`` as text, in a format of its command: ``table``, ``json``, ``markdown``, ….
+
+    Raises:
+        ConvcostError: there is no such format of this kind of report, or it is no text.
+    """
     given.need_report(report)
     return _render(report, format)
 

@@ -24,14 +24,17 @@ def write_whole(path: Path, content: bytes) -> None:
         try:
             new.write(content)
             new.flush()
-            Path(new.name).chmod(0o666 & ~_umask())
+            Path(new.name).chmod(_mode(path))
             Path(new.name).replace(path)
         except BaseException:
             Path(new.name).unlink(missing_ok=True)
             raise
 
 
-def _umask() -> int:
+def _mode(path: Path) -> int:
+    """The permissions that a file has, or those of a new one."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask

@@ -44,8 +44,7 @@ def placed(model: nn.Module, *, last: bool) -> nn.Module:
 
 def test_a_profile_says_the_dtype_and_the_memory_format_of_the_model() -> None:
     model = placed(small().to(torch.bfloat16), last=True)
-    asked = QUICK._replace(dtype="float64")
-    found = package.profile(model, input=(1, 3, 16, 16), settings=asked).environment
+    found = package.profile(model, input=(1, 3, 16, 16), settings=QUICK).environment
     assert (found["dtype"], found["memory_format"]) == ("bfloat16", "channels_last")
     assert package.profile(small(), input=(1, 3, 8, 8), measure=False).environment["dtype"] == (
         "float32"
@@ -336,3 +335,19 @@ def test_a_model_that_cannot_be_copied_is_told(tmp_path: Path) -> None:
     ran = convcost("compare", "net.py", "--input", "1x3x8x8", *options, folder=tmp_path)
     assert (ran.code, ran.out) == (2, "")
     assert "can't be copied" in ran.err
+
+
+def test_a_precision_that_is_every_ones_stays_so() -> None:
+    backends: Any = torch.backends
+    before = backends.fp32_precision
+    try:
+        backends.fp32_precision = "ieee"
+        with in_full_precision():
+            pass
+        with as_convolutions(torch.device("cpu")):
+            pass
+        backends.fp32_precision = "none"
+        assert backends.mkldnn.conv.fp32_precision == "none"
+        assert backends.mkldnn.matmul.fp32_precision == "none"
+    finally:
+        backends.fp32_precision = before

@@ -20,6 +20,7 @@ from cli import (
     refused_at_once,
 )
 
+from convcost import ConvcostError, profile
 from convcost.cli.interrupts import raise_again, watch
 
 HEAD = "version: 1\ninput: [3, 12, 12]\n"
@@ -714,3 +715,75 @@ def test_a_report_that_would_steer_the_terminal_is_refused(
     report = json.loads(counted_report)
     change(report)
     assert "not printable" in rendered(tmp_path, json.dumps(report))
+
+
+FAILS_ON_DATA = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+    def forward(self, x):
+        if type(x) is torch.Tensor:
+            raise IndexError("no such entry")
+        return self.conv(x)
+net = Net()
+"""
+
+
+@pytest.mark.parametrize("command", ["profile", "compare"])
+def test_what_forward_raises_on_data_is_told_as_the_models(command: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(FAILS_ON_DATA)
+    options = ("--input", "1x3x8x8", "--seconds", "0.1")
+    told = refused(command, "net.py:net", *options, folder=tmp_path)
+    assert "forward raised on cpu: IndexError: no such entry" in told
+    assert "example_inputs" in told
+
+
+def test_a_forward_that_reads_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def forward(self, n=1): return torch.zeros(3)\n"
+        "net = Net()\nexample_inputs = {'n': 1}\n"
+    )
+    told = refused("profile", "net.py:net", "--no-measure", folder=tmp_path)
+    assert "forward reads neither an input nor a parameter" in told
+
+
+def test_a_model_without_a_tensor_among_its_inputs_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.linear = torch.nn.Linear(3, 5)\n"
+        "        self.x = torch.nn.Parameter(torch.zeros(2, 3))\n"
+        "    def forward(self, n=1): return self.linear(self.x * n)\n"
+        "net = Net()\nexample_inputs = {'n': 1}\n"
+    )
+    out = fine("profile", "net.py:net", "--no-measure", "--format", "json", folder=tmp_path)
+    assert json.loads(out)["totals"]["multiplications"]["value"] == 2 * 3 * 5
+
+
+def test_a_file_keeps_its_permissions_and_a_device_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "saved.json"
+    path.touch(0o600)
+    out = fine("compare", "--no-measure", "-o", path, "-o", "csv:/dev/null")
+    assert out.startswith("primer")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert json.loads(path.read_text())["kind"] == "compare"
+
+
+def test_what_is_drawn_is_not_chosen_in_json() -> None:
+    assert "leave it out" in refused("show", "--layer", "conv", "--format", "json")
+
+
+def test_a_width_of_many_digits_is_none() -> None:
+    ran = convcost("compare", "--no-measure", env={"COLUMNS": "9" * 5000})
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_path_that_no_file_has_is_refused() -> None:
+    with pytest.raises(ConvcostError, match=r"can't be read: .*null"):
+        profile("a\0b.py", measure=False)

@@ -565,6 +565,23 @@ def test_init_says_what_it_assumed_and_what_it_left_out(tmp_path: Path) -> None:
     assert "hint: name a function without arguments that builds it" in told
 
 
+def test_init_leaves_inputs_to_a_file_that_has_its_own(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv = torch.nn.Conv2d(3, 4, 3)\n"
+        "    def forward(self, *, image):\n"
+        "        return self.conv(image)\n"
+        "net = Net()\n"
+        "example_inputs = {'image': torch.zeros(1, 3, 8, 8)}\n"
+    )
+    assert convcost("init", "net.py:net", folder=tmp_path).code == 0
+    assert "input:" not in (tmp_path / "convcost.yaml").read_text()
+    assert convcost("check", "--exact", folder=tmp_path).code == 0
+
+
 def test_init_never_overwrites_unasked(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(SPEC)
     (tmp_path / "convcost.yaml").write_text("mine")

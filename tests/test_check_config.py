@@ -254,3 +254,13 @@ def test_a_formatted_quantity_is_read_back(unit: str, value: float) -> None:
     text = FORMATTERS[unit](value, 12)
     assert parse_quantity(text, unit) == pytest.approx(value, rel=1e-9, abs=1e-12)
     assert quantity_pattern(unit)
+
+
+def test_a_variant_is_not_held_against_itself(tmp_path: Path) -> None:
+    path = tmp_path / "costs.yaml"
+    path.write_text(
+        "version: 1\nchecks:\n  - name: net\n    source: net.yaml\n    limits:\n"
+        "      latency_ratio: {variant: standard, max: 1.1}\n"
+    )
+    with pytest.raises(ConvcostError, match="variant: standard is what a variant is held against"):
+        load_checks(path, parse_variant)

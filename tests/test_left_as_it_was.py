@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +73,47 @@ def test_what_forward_keeps_in_a_container_is_gone(name: str) -> None:
     convcost.profile(model, input=(1, 3, 8, 8), measure=False)
     assert (repr(model.kept), type(model.kept)) == (before, kind)
     assert model.kept is kept
+
+
+class Counts(nn.Module):
+    """Changes a buffer, and a plain tensor of its own, in each pass."""
+
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.register_buffer("seen", torch.zeros(4))
+        self.cache = torch.zeros(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        self.seen.mul_(0.9).add_(1)
+        self.cache.add_(1)
+        return y  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("asked", [{"measure": True}, {"measure": False, "verify": True}])
+def test_what_forward_computes_into_buffers_is_gone_when_it_ran(asked: dict[str, Any]) -> None:
+    model = Counts().train()
+    settings = convcost.Settings(seconds=0.05)
+    convcost.profile(model, input=(1, 3, 8, 8), settings=settings, **asked)
+    assert not model.seen.any()
+    assert not model.cache.any()
+    assert model.training
+
+
+def test_a_model_that_is_imported_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "from torch import nn\nmodel = nn.Sequential(nn.Conv2d(3, 8, 3)).train()\n"
+    (tmp_path / "imported_model.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = importlib.import_module("imported_model").model
+    settings = convcost.Settings(dtype="float16", memory_format="channels_last")
+    convcost.compare("imported_model:model", settings=settings, measure=False)
+    assert (model.training, model[0].weight.dtype) == (True, torch.float32)
+    assert model[0].weight.is_contiguous()
 
 
 def test_what_an_object_with_slots_holds_is_as_it_was() -> None:

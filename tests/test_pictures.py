@@ -21,7 +21,7 @@ from convcost.measure.settings import Settings
 from convcost.render.charts import charts_of
 from convcost.render.charts.names import apart
 from convcost.render.charts.picture import log_ticks
-from convcost.report import Limit, Report, Row, Selection, Value
+from convcost.report import Finding, Limit, Report, Row, Selection, Value
 from convcost.workflows.compare import CompareRequest
 from convcost.workflows.compare import compare as run_compare
 
@@ -259,6 +259,8 @@ def test_a_report_in_a_notebook_is_a_table() -> None:
     assert page.count("<tr>") == 1 + len(report.rows)
     assert '<td style="text-align: right">7×7</td>' in page
     assert "<script" not in page
+    found = report._replace(findings=(Finding("net", "standard", "multiplications", "a & b"),))
+    assert "a &amp; b</strong>" in found._repr_html_()  # type: ignore[attr-defined]
     # a cell has no standard error
     noticed = report._replace(notices=("these latencies are not to be trusted",))
     assert "not to be trusted" in noticed._repr_html_()  # type: ignore[attr-defined]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from cli import convcost as command
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -397,9 +401,9 @@ def test_a_model_that_can_t_be_copied_is_told() -> None:
         ("sparse", {}, "unknown variant 'sparse'"),
         ("separable:normalise=perhaps", {}, "normalise is true or false"),
         ("separable", {"only": ("nope*",)}, "no convolution matches 'nope"),
-        ("atrous", {"init": "svd"}, "--init svd is for separable variants"),
+        ("atrous", {"init": "svd"}, "init svd is for separable variants"),
         ("separable:normalise=true", {"init": "svd"}, "no meaning with normalise=true"),
-        ("dense", {"only": ("0",)}, "--only and --keep have no meaning for it"),
+        ("dense", {"only": ("0",)}, "only and keep have no meaning for it"),
         ("atrous:rate=2x3x4", {}, "doesn't fit 0: rate has 3 entries"),
     ],
 )
@@ -411,3 +415,32 @@ def test_what_makes_no_sense_is_refused(variant: str, settings: dict[str, Any], 
 def test_weights_that_aren_t_there_can_t_be_approximated() -> None:
     with pytest.raises(ConvcostError, match="its weights hold no finite numbers"):
         convcost.rewrite(conv(device="meta"), "separable", init="svd")
+
+
+def test_svd_starts_the_separable_ones_of_a_mix() -> None:
+    model = nn.Sequential(conv(), nn.MaxPool2d(2), conv())
+    x = (1, 8, 16, 16)
+    made: Any = convcost.rewrite(model, "separable@0+dense:output_stride=1", init="svd", input=x)
+    assert isinstance(made[0], nn.Sequential)
+    with pytest.raises(ConvcostError, match="init svd is for separable variants"):
+        convcost.rewrite(model, "atrous@0+dense:output_stride=1", init="svd", input=x)
+
+
+def test_a_hook_that_can_not_be_copied_is_told() -> None:
+    class Hook:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def __call__(self, *_: object) -> None: ...
+
+    model = nn.Sequential(conv(), conv())
+    model[0].register_forward_hook(Hook())
+    with pytest.raises(ConvcostError, match="a hook of a Conv2d can't be copied: TypeError"):
+        convcost.rewrite(model, "separable")
+
+
+def test_a_rewrites_report_says_the_models_dtype(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("from torch import nn\nnet = nn.Sequential(nn.Conv2d(8, 8, 3)).double()\n")
+    ran = command("rewrite", path, "--variant", "separable", "--format", "json")
+    assert json.loads(ran.out)["environment"]["dtype"] == "float64"

@@ -25,6 +25,8 @@ from convcost.errors import ConvcostError
 STOPPED = 2
 """Anything that stopped the work: bad usage, bad input, Ctrl-C, a closed pipe."""
 _TYPERS_CTRL_C = 130
+_MOST_DIGITS = 6
+"""Of a terminal's width: Python refuses to read very long numbers."""
 
 COMMANDS = (
     "compare",
@@ -122,7 +124,7 @@ def run() -> int:
 
 def _forget_senseless_width() -> None:
     columns = os.environ.get("COLUMNS", "")
-    if not columns.isdecimal() or not int(columns):
+    if not columns.isdecimal() or len(columns) > _MOST_DIGITS or not int(columns):
         os.environ.pop("COLUMNS", None)
 
 

@@ -23,6 +23,22 @@ CheckFormat = Annotated[
     ],
     typer.Option("--format", "-f", help="Format of standard output."),
 ]
+AnyFormat = Annotated[
+    Literal[
+        "table",
+        "json",
+        "csv",
+        "markdown",
+        "html",
+        "svg",
+        "junit",
+        "github",
+        "gitlab",
+        "sarif",
+        "yaml",
+    ],
+    typer.Option("--format", "-f", help="Format of standard output."),
+]
 SuggestFormat = Annotated[
     Literal["table", "json", "csv", "markdown", "html", "svg", "yaml"],
     typer.Option("--format", "-f", help="Format of standard output."),

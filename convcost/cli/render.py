@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from convcost.cli.options import CheckFormat, Output
+from convcost.cli.options import AnyFormat, Output
 
 
 def command(
@@ -14,7 +14,7 @@ def command(
     saved: Annotated[
         str, typer.Argument(metavar="REPORT.json", help="A report saved with --output FILE.json.")
     ],
-    format: CheckFormat = "table",  # noqa: A002  the option's name
+    format: AnyFormat = "table",  # noqa: A002  the option's name
     output: Output = None,
 ) -> None:
     """A saved report in any format; nothing is run.

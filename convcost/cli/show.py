@@ -15,6 +15,7 @@ from convcost.cli.options import (
     parse_model_variant,
     parse_shape,
 )
+from convcost.errors import ConvcostError
 
 _WHAT = "What to show"
 
@@ -63,6 +64,8 @@ def command(  # noqa: PLR0913  one parameter for each option
     from convcost.workflows.compare import CompareRequest, compare
     from convcost.workflows.show import show
 
+    if layer and format == "json":
+        raise ConvcostError("--layer chooses what is drawn: --format json has all", "leave it out")
     request = CompareRequest(
         source=source,
         variants=tuple(map(parse_model_variant, variant or ())),

@@ -75,7 +75,9 @@ def writable(file: str, text: str) -> Path:
         raise ConvcostError(f"--output {text}: names no file", "give [FORMAT:]FILE")
     if not path.parent.is_dir():
         raise ConvcostError(f"{file}: there is no folder {path.parent}", "make it first")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
+    # a device is written to, any other file replaced
+    target = path if path.exists() and not path.is_file() else path.parent
+    if path.is_dir() or not os.access(target, os.W_OK):
         raise ConvcostError(f"--output {text}: {file}: can't be written there")
     return path
 

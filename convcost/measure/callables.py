@@ -19,6 +19,11 @@ def measure_callables(candidates: Mapping[str, Call], settings: Settings) -> Mea
         ConvcostError: no candidates, no such device, or settings that are for models.
     """
     need_plain_calls(settings, "measure()")
+    for key in ("dtype", "memory_format"):
+        if getattr(settings, key) != Settings._field_defaults[key]:
+            raise ConvcostError(
+                f"settings: {key} is for models: measure() calls what it is given", "leave it out"
+            )
     if not candidates:
         raise ConvcostError(
             "measure() needs named candidates", 'for example {"before": f, "after": g}'

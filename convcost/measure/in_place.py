@@ -107,7 +107,7 @@ def on_device(
     """A model's arguments on the device, with random data where they are only shapes."""
 
     def with_data(value: Tensor) -> Tensor:
-        data = torch.rand(value.shape).to(value.dtype) if value.is_meta else value
+        data = torch.rand(value.shape, device="cpu").to(value.dtype) if value.is_meta else value
         return data.to(device)
 
     inputs, named = tree_map_only(Tensor, with_data, (list(args), dict(kwargs)))

@@ -72,7 +72,7 @@ def settled(threads: int | None) -> Iterator[int]:
 
 def _flushes_denormals() -> bool:
     """Whether torch does so now: it can be set, but not asked."""
-    return not (torch.tensor(5e-324, dtype=torch.float64) * 1).item()
+    return not (torch.tensor(5e-324, dtype=torch.float64, device="cpu") * 1).item()
 
 
 @contextmanager

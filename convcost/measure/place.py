@@ -74,8 +74,10 @@ def torch_errors(settings: Settings) -> Iterator[None]:
     """Torch's refusals as errors of ours: out of memory, an op without a kernel for the dtype."""
     try:
         yield
+    except ConvcostError:
+        raise
     except (RuntimeError, TypeError, NotImplementedError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = _reason(error)
         how = ", compiled" if settings.compile == "on" else ""
         or_not = " or --compile off," if how else ""
         or_not += " without --cuda-graph," if settings.cuda_graph else ""
@@ -84,3 +86,13 @@ def torch_errors(settings: Settings) -> Iterator[None]:
             f"({settings.memory_format}{how}): {reason}",
             f"try another --dtype, --memory-format or --device,{or_not} or a smaller --batch",
         ) from error
+    except Exception as error:
+        raise ConvcostError(
+            f"forward raised on {settings.device}: {type(error).__name__}: {_reason(error)}",
+            "it runs on random data: give data that it takes, as example_inputs in the file",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what it says, else its type."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

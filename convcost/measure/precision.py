@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -29,7 +30,7 @@ def as_convolutions(device: torch.device) -> Iterator[None]:
     try:
         yield
     finally:
-        product.fp32_precision = before
+        _put_back(product, before)
 
 
 @contextmanager
@@ -43,4 +44,11 @@ def in_full_precision() -> Iterator[None]:
         yield
     finally:
         for each, precision in zip(settings, before, strict=True):
-            each.fp32_precision = precision
+            _put_back(each, precision)
+
+
+def _put_back(setting: Any, precision: str) -> None:
+    """A precision as it was: its own only where it isn't that of all."""
+    setting.fp32_precision = "none"
+    if setting.fp32_precision != precision:
+        setting.fp32_precision = precision

@@ -201,7 +201,7 @@ class Elementwise(NamedTuple):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if any(shape != shapes[0] for shape in shapes):
-            found = " and ".join(format_shape(shape[1:]) for shape in shapes)
+            found = " and ".join(format_shape(shape[2:]) or "none" for shape in shapes)
             raise ShapeError(f"needs inputs of one shape, found {found}")
         return shapes[0]
 
@@ -259,7 +259,7 @@ class Concat(NamedTuple):
     def output_shape(self, *shapes: Shape) -> Shape:
         rest = {(shape[: self.dim], shape[self.dim + 1 :]) for shape in shapes}
         if len(rest) > 1:
-            found = " and ".join(format_shape(shape[2:]) for shape in shapes)
+            found = " and ".join(format_shape(shape[2:]) or "none" for shape in shapes)
             raise ShapeError(f"needs inputs of one spatial shape, found {found}")
         joined = sum(shape[self.dim] for shape in shapes)
         return (*shapes[0][: self.dim], joined, *shapes[0][self.dim + 1 :])

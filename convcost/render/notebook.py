@@ -9,7 +9,7 @@ from convcost.render.cells import Column
 from convcost.render.check_cells import HEADERS, cells_of, state
 from convcost.render.notes import footnotes
 from convcost.render.sections import main_section, title
-from convcost.render.sentences import sentences
+from convcost.render.sentences import sentences, whose
 from convcost.report import Report, Row
 
 
@@ -21,6 +21,8 @@ def render(report: Report) -> str:
 def _parts(report: Report) -> Iterator[str]:
     yield f"<p><strong>{escape(title(report))}</strong></p>"
     yield from (f"<p>{escape(notice)}</p>" for notice in report.notices)
+    for finding in report.findings:
+        yield f"<p><strong>{escape(whose(finding, report))}: {escape(finding.message)}</strong></p>"
     if report.kind == "check":
         rows = [[state(limit), *cells_of(limit)] for limit in report.limits]
         yield _table(HEADERS, [False] * len(HEADERS), rows)

@@ -219,7 +219,10 @@ class _Reader(Reader):
         if "variant" not in settings:
             return "standard"
         try:
-            return str(self._parse_variant(settings["variant"]))
+            variant = str(self._parse_variant(settings["variant"]))
         except ValueError as error:
             self.problem((*path, "variant"), str(error))
             return "standard"
+        if variant == "standard":
+            self.problem((*path, "variant"), "standard is what a variant is held against")
+        return variant

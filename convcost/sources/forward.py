@@ -33,7 +33,7 @@ def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...
             if loaded.folders
             else contextlib.nullcontext(),
         ):
-            return trace(loaded.module, loaded.args, loaded.kwargs, loaded.name)
+            found = trace(loaded.module, loaded.args, loaded.kwargs, loaded.name)
     except ForwardError as error:
         if any(map(is_lazy, loaded.module.parameters())):
             raise ConvcostError(
@@ -43,6 +43,9 @@ def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...
         raise forward_error(error, source, loaded.notices) from error
     except SystemExit as error:
         raise ConvcostError(f"{source}: calls sys.exit in forward") from error
+    if not found.graph.nodes:
+        raise ConvcostError(f"{source}: forward reads neither an input nor a parameter")
+    return found
 
 
 def forward_error(error: ForwardError, source: str, of_inputs: Sequence[str] = ()) -> ConvcostError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,8 @@ def load_model(
         place = run_file(file, path) if file else import_named(path, source)
         found = named_model(place, attr, source) if attr else only_model(place, settings, source)
         module = unwrap(_instance(found, settings, source, real=real))
+        if file is None and module is found:
+            module = _apart(module)
         with user_code(source, "in eval()"):
             module.eval()
         called_with = _choose_inputs(place, module, inputs, source)
@@ -156,6 +159,14 @@ def _instance(
             "--set gives arguments to a class or a factory: name one",
         )
     return found
+
+
+def _apart(module: nn.Module) -> nn.Module:
+    """A copy, for whoever else imports the module; where that can't be, the module itself."""
+    try:
+        return copy.deepcopy(module)
+    except Exception:  # noqa: BLE001  whatever the user's own parts raise
+        return module
 
 
 def _choose_inputs(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.jit import ScriptModule
 
@@ -111,10 +112,11 @@ class ModuleState:
             try:
                 yield
             finally:
-                for tensor, data, value in values:
-                    if not _is_expanded(data):
-                        data.copy_(value)
-                    tensor.data = data
+                with torch.inference_mode():
+                    for tensor, data, value in values:
+                        if not _is_expanded(data):
+                            data.copy_(value)
+                        tensor.data = data
 
     def _put_back(self, flags: list[tuple[Tensor, bool]]) -> None:
         for _, module, attributes in self._modules:

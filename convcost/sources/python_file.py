@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from convcost.errors import ConvcostError, MissingError
+from convcost.errors import ConvcostError, MissingError, printable
 from convcost.sources.revisions import code_folders, tree_of
 from convcost.sources.user_code import install_hint, user_code
 
@@ -46,8 +46,8 @@ def package_of(path: Path) -> tuple[Path, str]:
 def importable(folders: Sequence[Path], program: str) -> Iterator[None]:
     """Makes folders importable while the block runs, with the arguments of ``python program``.
 
-    What the block imports stays loaded; a later model in other folders that have a module of the
-    same name gets its own.
+    What the block imports stays loaded until a later model is in folders that have a module of the
+    same name: it gets its own, and what was edited is read anew.
     """
     _forget_siblings(folders)
     with still_importable(folders, program):
@@ -122,8 +122,9 @@ def read_bytes(path: Path, source: str) -> bytes:
         raise MissingError(f"{source}: no such file") from None
     except IsADirectoryError:
         raise ConvcostError(f"{source}: is a directory, not a file") from None
-    except OSError as error:
-        raise ConvcostError(f"{source}: can't be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConvcostError(f"{printable(source)}: can't be read: {reason}") from None
 
 
 def import_named(name: str, source: str) -> ModuleType:

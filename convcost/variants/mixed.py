@@ -64,9 +64,18 @@ def choices(variant: Variant | Mixed, choice: Choice) -> Iterator[tuple[Variant,
     """What is done one after the other, each with the layers that it may rewrite.
 
     ``only`` and ``keep`` hold for all steps: the names of one choose among what they leave.
+    ``init`` is of the separable ones, where there are such.
     """
-    for place, step in enumerate(steps_of(variant)):
-        yield step.variant, choice._replace(names=step.names, later=place > 0)
+    steps = steps_of(variant)
+    some = any(is_separable(step.variant) for step in steps)
+    for place, step in enumerate(steps):
+        init = "fresh" if some and not is_separable(step.variant) else choice.init
+        yield step.variant, choice._replace(names=step.names, later=place > 0, init=init)
+
+
+def is_separable(variant: Variant) -> bool:
+    """Whether a convolution becomes a depthwise and a pointwise one."""
+    return "depth_multiplier" in variant.options
 
 
 def rewrite_mixed(

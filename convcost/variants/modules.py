@@ -117,14 +117,18 @@ def copied(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
     Raises:
         ConvcostError: a part of it can't be copied.
     """
+    made: nn.Module = _copied(model, memo, type(model).__name__)
+    return made
+
+
+def _copied(part: Any, memo: dict[int, Any], name: str) -> Any:
     try:
-        made: nn.Module = copy.deepcopy(model, memo)
+        return copy.deepcopy(part, memo)
     except Exception as error:  # whatever the model's own parts raise
         raise ConvcostError(
-            f"{type(model).__name__} can't be copied: {type(error).__name__}: {error}",
+            f"{name} can't be copied: {type(error).__name__}: {error}",
             "a rewrite works on a copy: copy.deepcopy(model) must work",
         ) from error
-    return made
 
 
 def _why_left(conv: nn.Module) -> str:
@@ -198,7 +202,8 @@ def _replaced(
 def in_place_of(old: nn.Module, new: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """``new`` with the mode and the hooks of ``old``."""
     for key in _HOOKS:
-        new.__dict__[key] = copy.deepcopy(old.__dict__[key], memo)
+        name = f"a hook of a {type(old).__name__}"
+        new.__dict__[key] = _copied(old.__dict__[key], memo, name)
     return new.train(old.training)
 
 

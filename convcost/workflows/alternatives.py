@@ -13,7 +13,7 @@ from convcost.ops import Conv, Pool
 from convcost.report import Row, Value, exact, number, unavailable
 from convcost.variants import STANDARD, Variant
 from convcost.variants.dense import last_feature_map
-from convcost.variants.mixed import Mixed, choices
+from convcost.variants.mixed import Mixed, choices, is_separable
 from convcost.variants.rewrite import Choice
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def rewrite_model(
 
 
 def _need_separable(variant: Variant) -> None:
-    if "depth_multiplier" not in variant.options:
+    if not is_separable(variant):
         raise ConvcostError(
             f"--init svd is for separable variants: {variant} keeps its weights as they are"
         )

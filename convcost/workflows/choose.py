@@ -47,6 +47,6 @@ def _cant_sort(key: str, row: Row) -> ConvcostError:
 def _sort_key(value: Value | None) -> tuple[float, ...]:
     """Largest first, what isn't known last, ``global`` before any number."""
     if value is None or value.value is None:
-        return (-1.0,)
+        return (float("-inf"),)
     parts = value.value if isinstance(value.value, tuple) else (value.value,)
     return tuple(float("inf") if isinstance(part, str) else float(part) for part in parts)

@@ -52,7 +52,10 @@ def diff(base: str, head: str, notify: Notify = silently) -> Report:
         kind="diff",
         source=printable(f"{base} → {head}"),
         input=after.report.input,
-        environment=environment(Settings(), None),
+        environment={
+            **environment(Settings(), None),
+            "dtype": after.report.environment.get("dtype", Settings().dtype),
+        },
         rows=tuple(_changes(before.rows, after.rows)),
         totals={key: after.totals[key] for key in METRICS if key in after.totals},
         base_totals=totals,

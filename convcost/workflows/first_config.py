@@ -90,12 +90,17 @@ def _relative(source: str, path: Path) -> str:
 def _check(name: str, source: str, report: Report) -> Iterator[str]:
     yield f"  - name: {json.dumps(name, ensure_ascii=False)}"
     yield f"    source: {json.dumps(source, ensure_ascii=False)}"
-    if not is_spec(source):
+    # what has inputs of its own says them itself: shapes alone may not be what it takes
+    if not is_spec(source) and any(map(_is_guess, report.notices)):
         shapes = [list(shape) for shape in report.input]
         yield f"    input: {shapes[0] if len(shapes) == 1 else shapes}"
     yield "    limits:"
     yield from _limits(report.totals)
     yield _LATENCY
+
+
+def _is_guess(notice: str) -> bool:
+    return notice.startswith("no input given")
 
 
 def _limits(totals: Mapping[str, Value]) -> Iterator[str]:

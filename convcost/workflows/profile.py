@@ -280,7 +280,7 @@ def _run(
     from convcost.sources.module_state import ModuleState  # noqa: PLC0415
 
     seed = request.settings.seed
-    with ModuleState(loaded.module).kept(), redirect_stdout(sys.stderr), with_seed(seed):
+    with ModuleState(loaded.module).kept_with_data(), redirect_stdout(sys.stderr), with_seed(seed):
         if request.verify:
             notify("counting with fvcore and FlopCounterMode", None)
         counts = verification(loaded, graph, costs) if request.verify else ()

@@ -48,11 +48,15 @@ def prove(
 def _feature_map(
     side: Alternative, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Tensor | None:
+    from convcost.sources.forward import ForwardError, forward_error  # noqa: PLC0415  torch
     from convcost.sources.trace import value_at  # noqa: PLC0415  torch
 
     node = side.graph.nodes[side.feature_map]
     with redirect_stdout(sys.stderr):
-        return value_at(side.module, args, kwargs, node, side.feature_map)
+        try:
+            return value_at(side.module, args, kwargs, node, side.feature_map)
+        except ForwardError as error:
+            raise forward_error(error, side.name) from error
 
 
 def proof_findings(

@@ -27,7 +27,7 @@ from convcost.workflows.alternatives import (
     summaries,
 )
 from convcost.workflows.compare_model import input_shapes, load, rewrite_notices
-from convcost.workflows.environment import environment
+from convcost.workflows.environment import as_made, environment
 from convcost.workflows.proof import proof_findings, prove
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def rewrite(request: RewriteRequest, notify: Notify = silently) -> Outcome:
         kind="compare",
         source=printable(request.source),
         input=input_shapes(graph),
-        environment=environment(request.settings, None),
+        environment=environment(as_made(request.settings, placed.module), None),
         rows=rows,
         layers=tuple(changed_layers(after, before)),
         findings=tuple(_findings(after, rows)),

@@ -30,7 +30,7 @@ def spatial_dims(graph: Graph, follow: Follow) -> list[tuple[int, Dims]]:
     convolution = next((i for i, node in enumerate(nodes) if isinstance(node.op, Conv)), None)
     if convolution is None:
         found = [_of_tokens(nodes, k, ranks, follow) for k in range(len(ranks))]
-        axes = max(map(len, found))
+        axes = max(map(len, found), default=0)
         dims = [each if len(each) == axes else () for each in found]
         return list(zip(ranks, dims, strict=True))
     axes = len(nodes[convolution].op.kernel_size)  # type: ignore[union-attr]  # it is a Conv

@@ -90,7 +90,7 @@ def _write(op: Write, fields: Fields, shapes: Shapes) -> Field:
 def _is_interleaved(op: Write, base: Field, written: Field, shapes: Shapes) -> bool:
     """Whether each ``op.step``-th position of one axis is written, and every position followed."""
     axis = alone_axis(written.dims[op.dim])
-    every = len(range(op.start, shapes[-1][op.dim], op.step)) == shapes[1][op.dim]
+    every = len(range(op.start % op.step, shapes[-1][op.dim], op.step)) == shapes[1][op.dim]
     alike = not base.boxes or alone_axis(base.dims[op.dim]) == axis
     if op.selected or op.step == 1 or axis is None or not (every and alike):
         return False
@@ -100,7 +100,7 @@ def _is_interleaved(op: Write, base: Field, written: Field, shapes: Shapes) -> b
 
 def _interleaved(op: Write, base: Field, written: Field) -> Field:
     """What was written at its positions, and what was there at the others."""
-    start, step = op.start % op.step, op.step
+    start, step = op.start, op.step
 
     def new(output: int) -> tuple[int, ...]:
         return () if (output - start) % step else ((output - start) // step,)
