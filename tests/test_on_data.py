@@ -138,7 +138,7 @@ def test_what_is_written_before_a_value_is_asked_for_is_seen() -> None:
             added_to_each,
             Value("unavailable", None, reason="at _foreach_add_: _foreach_add_ isn't known"),
         ),
-        (multiplied_into_a_constant, Value("exact", "global")),
+        (multiplied_into_a_constant, Value("exact", ("global", "global"))),
         (joined_into_a_view, Value("exact", (7, 7))),
     ],
 )

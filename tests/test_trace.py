@@ -1311,7 +1311,7 @@ def patches(conv: nn.Module, layer: nn.Module, x: Tensor) -> Any:
 
 def by_position(conv: nn.Module, x: Tensor) -> Any:
     flat = conv(x).flatten(2)
-    return torch.softmax(flat.mT @ flat, -1)
+    return torch.softmax(flat.mT @ flat, -1) @ flat.mT
 
 
 def layer_of(width: int) -> nn.Module:

@@ -19,10 +19,11 @@ class Matmul(NamedTuple):
 
 
 class Attention(NamedTuple):
-    """Scaled dot-product attention of query, key and value."""
+    """Scaled dot-product attention of query, key and value; ``masked`` where keys may be hidden."""
 
     multiplications: int
     kind: str = "attention"
+    masked: bool = False
 
 
 class Recurrence(NamedTuple):

@@ -201,7 +201,7 @@ class Elementwise(NamedTuple):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if any(shape != shapes[0] for shape in shapes):
-            found = " and ".join(format_shape(shape[2:]) or "none" for shape in shapes)
+            found = " and ".join(format_shape(shape[1:]) for shape in shapes)
             raise ShapeError(f"needs inputs of one shape, found {found}")
         return shapes[0]
 

@@ -9,6 +9,7 @@ has the spans of single paths; the sets give branches, holes and density as well
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 from convcost.analyses.receptive_field.describe import describe, is_plain
@@ -18,7 +19,7 @@ from convcost.analyses.receptive_field.positions import UnknownFieldError
 from convcost.analyses.receptive_field.rules import POINTWISE, RULES
 from convcost.analyses.receptive_field.seen import seen_by
 from convcost.graph import Graph, Node
-from convcost.ops import Input, Shape
+from convcost.ops import Conv, Input, Pool, Resize, Shape
 from convcost.report import Runs, Value
 
 if TYPE_CHECKING:
@@ -59,16 +60,28 @@ def find_network_field(graph: Graph) -> dict[str, Value]:
 def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:
     """The index of what the final global pooling or flattening reads, else of the output.
 
-    Everything after it has no positions left, or has them folded into one dimension.
+    Everything after it has no positions left, or has them folded into one dimension. What lays out
+    positions again, as a decoder does, is a feature map of its own.
     """
     needed = {graph.output}
     for index in range(graph.output, -1, -1):
-        field = fields[index]
+        field, node = fields[index], graph.nodes[index]
         if index in needed:
-            if isinstance(field, str) or field.has_positions:
+            if isinstance(field, str) or field.has_positions or _is_map(node):
                 return index
-            needed.update(graph.nodes[index].inputs)
+            needed.update(node.inputs)
     return graph.output
+
+
+def _is_map(node: Node) -> bool:
+    """Whether an op that works along positions gives several of them."""
+    if isinstance(node.op, Conv | Pool):
+        axes = len(node.op.kernel_size)
+    elif isinstance(node.op, Resize):
+        axes = len(node.op.size)
+    else:
+        return False
+    return prod(node.shape[-axes:]) > 1
 
 
 def _propagate(graph: Graph) -> list[Field | str]:

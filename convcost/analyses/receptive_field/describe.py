@@ -93,7 +93,7 @@ def _known(field: Field) -> dict[str, Value]:
         return dict.fromkeys(KEYS, _NOTHING)
     axes = _views(field.boxes)
     found = {
-        "receptive_field": _spans(axes),
+        "receptive_field": _spans(axes, whole=_is_whole(field.boxes)),
         "effective_stride": _per_axis(
             [axis.stride for axis in axes], "one output sees the whole axis"
         ),
@@ -153,9 +153,14 @@ def _number(jump: int, period: int) -> Scalar:
     return jump // period if jump % period == 0 else jump / period
 
 
-def _spans(axes: Sequence[_Axis]) -> Value:
+def _spans(axes: Sequence[_Axis], *, whole: bool) -> Value:
     spans = [GLOBAL if axis.seen is None else axis.seen.span for axis in axes]
-    return exact(tuple(spans) if any(axis.seen for axis in axes) else GLOBAL)
+    return exact(GLOBAL if whole else tuple(spans))
+
+
+def _is_whole(boxes: Sequence[Box]) -> bool:
+    """Whether one of them is the whole input: rows and columns alone are not."""
+    return any(all(axis.phases is None for axis in box) for box in boxes)
 
 
 def _per_axis(values: Sequence[Scalar | None], reason: str) -> Value:

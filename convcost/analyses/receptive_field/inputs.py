@@ -66,7 +66,7 @@ def _found(nodes: Sequence[Node], k: int, ranks: Sequence[int], axes: int, follo
     along = [alone_axis(dim) for dim in field.dims[-len(node.op.kernel_size) :]]
     found = tuple(dim for dim in along if dim is not None)
     if len(found) < len(along):
-        return usual
+        return found if found and len(ranks) == 1 else usual
     return found if len(found) == axes else ()
 
 

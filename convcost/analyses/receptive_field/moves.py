@@ -82,7 +82,9 @@ def _write(op: Write, fields: Fields, shapes: Shapes) -> Field:
         return joined.at(op.dim, dim_of(bytes(full)))
     reason = "positions are written elsewhere"
     if op.in_place:
-        return _unlike(joined, [base, written], axes, reason)
+        differ = base.boxes and written.boxes and base.boxes != written.boxes
+        kept = joined.bound(axes, reason) if differ else joined
+        return _unlike(kept, [base, written], axes, reason)
     lost = _unlike(joined.lose(axes, reason), [base, written], axes, reason)
     return lost.at(op.dim, irregular(axes))
 
@@ -170,7 +172,10 @@ def _shift(op: Shift, fields: Fields, shapes: Shapes) -> Field:
             axes = axes_of(field.dims[dim])
             field = field.lose(axes, "folded positions are rolled").at(dim, irregular(axes))
         else:
-            field = field.map_axes({axis: partial(shift_axis, by=-offset)})
+            # the shorter way round
+            size = shapes[0][dim]
+            by = (offset + size // 2) % size - size // 2
+            field = field.map_axes({axis: partial(shift_axis, by=-by)})
     return field
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from convcost.analyses.receptive_field.axis import window
+from convcost.analyses.receptive_field.axis import AxisField, at_position, window
 from convcost.analyses.receptive_field.field import (
     NO_AXIS,
     Dim,
@@ -28,6 +28,16 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
         if len(old) == len(new) == 1:
             dims.append(field.dims[old[0]])
             continue
+        longer = [dim for dim in old if before[dim] > 1]
+        short = [part for dim in old if before[dim] == 1 for part in field.dims[dim]]
+        single = [part.axis for part in short if part.regular and part.axis >= 0]
+        field = field.map_axes(dict.fromkeys(single, _only))
+        rest = [part for part in short if part.axis >= 0 and not part.regular]
+        if len(longer) == 1 and not rest and before[longer[0]] in [after[dim] for dim in new]:
+            # the others have one entry each
+            there = field.dims[longer[0]]
+            dims += [there if after[dim] > 1 else () for dim in new]
+            continue
         parts = [part for dim in old for part in _parts(field.dims[dim], before[dim])]
         sizes = [after[dim] for dim in new]
         placed = _place(parts, sizes)
@@ -39,6 +49,11 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
                 field = field.bound(axes_of(tidy), "what doesn't see alike is laid side by side")
             dims.append(tidy)
     return field._replace(dims=tuple(dims))
+
+
+def _only(axis: AxisField) -> AxisField:
+    """What the only position sees: once it has no dimension, it moves with no other."""
+    return at_position(axis, 0)
 
 
 def _reversed(field: Field, dim: Dim) -> tuple[Field, Dim]:

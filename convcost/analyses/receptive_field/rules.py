@@ -23,6 +23,7 @@ from convcost.analyses.receptive_field.field import (
     Part,
     alone_axis,
     axes_of,
+    irregular,
 )
 from convcost.analyses.receptive_field.joins import (
     Fields,
@@ -70,7 +71,12 @@ Change = Callable[[AxisField], AxisField]
 def _conv(op: Conv, fields: Fields, shapes: Shapes) -> Field:
     field = _window(op, fields, shapes)
     channels = len(field.dims) - len(op.kernel_size) - 1
-    if mixed := field.dims[channels]:
+    mixed = field.dims[channels]
+    if axes_of(mixed) and op.groups > 1:
+        if not op.groups == op.in_channels == op.out_channels:
+            field = field.lose(axes_of(mixed), "positions are read in groups")
+            field = field.at(channels, irregular(axes_of(mixed)))
+    elif mixed:
         read = grouped(mixed, op.in_channels, op.out_channels, op.groups)
         field = field.pool(axes_of(mixed)).at(channels, read)
     return with_all_of(fields[1:], field)
@@ -181,6 +187,9 @@ def _mix(op: Mix, fields: Fields, shapes: Shapes) -> Field:
     joined = _join(op, fields, shapes)
     if op.is_running:
         return _run(joined, op, shapes)
+    if op.kind == "group_norm":
+        groups = axes_of(joined.dims[1])
+        joined = joined.lose(groups, "positions are normalised in groups")
     mixed = joined.mix(axis for dim in op.dims for axis in axes_of(joined.dims[dim]))
     return _even(mixed, op.dims)
 
@@ -228,19 +237,35 @@ def _matmul(_: Matmul, fields: Fields, shapes: Shapes) -> Field:
     second = _summed(second, row, kept=matrices)
     shared = {axis for dim in first.dims for axis in axes_of(dim)}
     if matrices and shared & set(axes_of(second.dims[-1])):
-        # rows and columns run over the same positions, as in attention: every pair meets
-        second = second.pool(axes_of(second.dims[-1])).at(len(second.dims) - 1, ())
+        # rows and columns run over the same positions: every pair meets, and all once they are
+        # summed over, as in attention
+        columns = axes_of(second.dims[-1])
+        second = second.lose(columns, "pairs of positions meet").without_step(columns)
+        second = second.at(len(second.dims) - 1, ())
+    if matrices:
+        # batches of one position are broadcast
+        sides = zip((first, second), shapes, strict=False)
+        first, second = (
+            spread_out(field, (*shape[:-2], *shapes[-1][-2:]), shapes[-1]) for field, shape in sides
+        )
     return union_of([first, second], len(shapes[-1]))
 
 
-def _attention(_: Attention, fields: Fields, shapes: Shapes) -> Field:
+def _attention(op: Attention, fields: Fields, shapes: Shapes) -> Field:
     # each weight is a sum over the features of a query and a key; a mask adds to it
     query, key, *masks = [
         _summed(field, len(field.dims) - 1, kept=True) for field in (*fields[:2], *fields[3:])
     ]
-    pooled = [field.pool(axes_of(field.dims[-2])) for field in (key, fields[2])]
+    pooled = [_keys(op, field) for field in (key, fields[2])]
     seen = [field.at(len(field.dims) - 2, ()) for field in pooled]
     return union_of([query, *seen, *masks], len(shapes[-1]))
+
+
+def _keys(op: Attention, field: Field) -> Field:
+    along = axes_of(field.dims[-2])
+    if op.masked:
+        return field.lose(along, "a mask hides positions").without_step(along)
+    return field.pool(along)
 
 
 def _recurrence(op: Recurrence, fields: Fields, shapes: Shapes) -> Field:

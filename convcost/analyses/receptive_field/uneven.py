@@ -17,7 +17,7 @@ def dim_of(full: bytes) -> Dim:
 
 def is_uneven(dim: Dim) -> bool:
     """Whether there are no positions, and some of what lies there may see less than the rest."""
-    return not (axes_of(dim) or all(part.regular for part in dim))
+    return not (axes_of(dim) or all(part.regular and part.window_of < 0 for part in dim))
 
 
 def full_of(dim: Dim, size: int) -> bytes:
@@ -25,13 +25,20 @@ def full_of(dim: Dim, size: int) -> bytes:
     if not is_uneven(dim):
         return b"\1" * size
     if len(dim) == 1:
-        return dim[0].full
+        return _each(dim[0])
     full = b"\1"
     for part in reversed(dim):
         # an entry is full where all its parts are
-        each = b"\1" * part.size if part.regular else part.full
+        each = _each(part)
         full = b"".join(full if one else bytes(len(full)) for one in each)
     return full
+
+
+def _each(part: Part) -> bytes:
+    if part.window_of >= 0:
+        # each has one position of a window
+        return bytes(part.size)
+    return b"\1" * part.size if part.regular else part.full
 
 
 def full_in(joined: Field, field: Field, dim: int, size: int) -> bytes:

@@ -140,6 +140,12 @@ def _norm_over_positions(kind: str) -> Callable[..., Any]:
     return rule
 
 
+def _renorm(tracer: Tracer, _: Any, x: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    del p, maxnorm
+    others = tuple(i for i in range(x.dim()) if i != dim % x.dim())
+    return tracer.emit(Mix(others, "renorm"), (x,), tuple(x.shape), like=x)
+
+
 def _instance_norm(
     tracer: Tracer,
     func: Any,
@@ -206,7 +212,7 @@ def _glu(tracer: Tracer, func: Any, x: Tensor, dim: int = -1) -> Any:
     return tracer.run_on_twins(func, (x, dim), {}, op)
 
 
-_SHAPED = ("complex", "_weight_norm_interface", "polar", "real", "imag", "renorm")
+_SHAPED = ("complex", "_weight_norm_interface", "polar", "real", "imag")
 """Ops without torch's tag whose shape torch's own kernel tells."""
 
 
@@ -252,6 +258,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "rms_norm": _layer_norm,
     "group_norm": _norm_over_positions("group_norm"),
     "instance_norm": _instance_norm,
+    "renorm": _renorm,
     **{kind: _mix(kind.strip("_")) for kind in _MIXING},
     **dict.fromkeys(_FFT, _fft),
     "embedding": _embedding,

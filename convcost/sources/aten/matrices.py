@@ -6,6 +6,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convcost.errors import ShapeError
@@ -106,7 +107,8 @@ def _attention(
     key: Tensor,
     value: Tensor,
     mask: Tensor | None = None,
-    *__: Any,
+    dropout_p: float = 0,
+    is_causal: bool = False,  # noqa: FBT001, FBT002
     **kwargs: Any,
 ) -> Tensor:
     # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v])
@@ -119,7 +121,11 @@ def _attention(
     for each in batches:
         batch = _broadcast(batch, tuple(each.shape[:-2]))
     rows, columns = query.shape[-2], key.shape[-2]
-    op = Attention(prod(batch) * rows * columns * (query.shape[-1] + value.shape[-1]))
+    del dropout_p
+    # a bias that is learned hides nothing
+    masked = mask is not None and (mask.dtype is torch.bool or not tracer.is_traced(mask))
+    work = prod(batch) * rows * columns * (query.shape[-1] + value.shape[-1])
+    op = Attention(work, masked=is_causal or masked)
     query, key, value = map(tracer.as_node, (query, key, value))
     shape = (*batch, rows, value.shape[-1])
     return tracer.emit(op, (query, key, value, mask), shape, like=query)

@@ -67,6 +67,15 @@ def _anywhere(kind: str) -> Callable[..., Any]:
     return rule
 
 
+def _index(tracer: Tracer, func: Any, x: Tensor, indices: Sequence[Tensor | None]) -> Any:
+    # [*, i, *] = index([*, d, *], [i])
+    given = [(dim, index) for dim, index in enumerate(indices) if index is not None]
+    dims: tuple[int, ...] = ()
+    if len(given) == 1 and given[0][1].dim() == 1 and not tracer.is_traced(given[0][1]):
+        dims = (given[0][0],)
+    return tracer.run_on_twins(func, (x, indices), {}, Rearrange(dims, "index"))
+
+
 def _roll(
     tracer: Tracer, func: Any, x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()
 ) -> Any:
@@ -89,6 +98,7 @@ RULES: dict[str, Callable[..., Any]] = {
     **{f"{kind}_": _along(kind) for kind in _ALONG},
     **{kind: _anywhere(kind) for kind in _ANYWHERE},
     **{f"{kind}_": _anywhere(kind) for kind in _ANYWHERE},
+    "index": _index,
     "stack": _stack,
     "roll": _roll,
     "channel_shuffle": _channel_shuffle,
