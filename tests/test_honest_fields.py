@@ -771,3 +771,23 @@ def test_what_is_repeated_again_and_again_is_one_axis_still() -> None:
         (0.125,),
     ]
     assert rows[-1].values["receptive_field"] == Value("exact", (2,))
+
+
+def test_fields_of_too_many_boxes_are_not_followed() -> None:
+    class Crossing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            kernels = ((1, 3), (3, 1))
+            self.layers = nn.ModuleList(
+                nn.ModuleList(nn.Conv2d(1, 1, k, padding="same", dilation=2**i) for k in kernels)
+                for i in range(12)
+            )
+
+        def forward(self, x: Tensor) -> Tensor:
+            for first, second in self.layers:  # type: ignore[misc]
+                x = first(x) + second(x)
+            return x
+
+    totals = convcost.profile(Crossing(), input=(1, 1, 64, 64), measure=False).totals
+    assert totals["receptive_field"].status == "unavailable"
+    assert "a union of more than 256 boxes" in str(totals["receptive_field"].reason)

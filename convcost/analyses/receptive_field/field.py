@@ -15,10 +15,13 @@ from convcost.analyses.receptive_field.axis import (
     join,
     repeat,
 )
+from convcost.analyses.receptive_field.positions import UnknownFieldError
 
 Box = tuple[AxisField, ...]
 
 NO_AXIS = -1
+MAX_BOXES = 256
+"""More boxes than this are not followed: each op would compare each with all others."""
 
 
 class Part(NamedTuple):
@@ -190,10 +193,16 @@ def _changed(box: Box, changes: Mapping[int, Callable[[AxisField], AxisField]]) 
 
 
 def unite(boxes: Iterable[Box]) -> tuple[Box, ...]:
-    """The fewest boxes that make up the same union: contained ones drop, neighbours merge."""
+    """The fewest boxes that make up the same union: contained ones drop, neighbours merge.
+
+    Raises:
+        UnknownFieldError: they are too many to be followed.
+    """
     kept: list[Box] = []
     for box in boxes:
         _add(kept, box)
+        if len(kept) > MAX_BOXES:
+            raise UnknownFieldError(f"it is a union of more than {MAX_BOXES} boxes")
     return tuple(kept)
 
 
