@@ -784,8 +784,9 @@ def test_fields_of_too_many_boxes_are_not_followed() -> None:
             )
 
         def forward(self, x: Tensor) -> Tensor:
-            for first, second in self.layers:  # type: ignore[misc]
-                x = first(x) + second(x)
+            for pair in self.layers:
+                across, along = pair.children()
+                x = across(x) + along(x)
             return x
 
     totals = convcost.profile(Crossing(), input=(1, 1, 64, 64), measure=False).totals

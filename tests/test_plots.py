@@ -15,7 +15,7 @@ from convcost.render.notes import footnotes
 from convcost.render.roofline import Bound, Point, Roof, roofline_of, roofline_plot
 from convcost.render.shares import bar, shares, shares_view
 from convcost.render.table import TableView
-from convcost.report import Report, Row, Value
+from convcost.report import Report, Row, Selection, Value
 
 ROOF = Roof(multiplications_per_second=100e9, bytes_per_second=20e9)
 POINTS = (
@@ -182,6 +182,17 @@ c     25 % ██▊         0 %
 
 def test_shares_are_these_bars() -> None:
     assert text(shares_view(shares(MEASURED), 40)) == BARS
+
+
+def test_rows_without_a_time_of_their_own_stand_with_the_one_that_has_it() -> None:
+    rows = (row("a", 10, 0.25), row("a#2", 20), row("a#3", 30), row("b", 40, 0.75))
+    found = shares(profile(*rows, total=100))
+    assert [(share.name, dict(share.parts)) for share in found] == [
+        ("b", {"latency": 0.75, "multiplications": 0.4}),
+        ("a and 2 after it", {"latency": 0.25, "multiplications": pytest.approx(0.6)}),
+    ]
+    sorted_rows = profile(*rows, total=100)._replace(selection=Selection(4, None, "latency", None))
+    assert [share.name for share in shares(sorted_rows)] == ["b", "a", "all others"]
 
 
 def test_without_a_measurement_the_multiplications_are_shown() -> None:

@@ -188,6 +188,31 @@ def test_depth_folds_modules(net: str) -> None:
     )
 
 
+AROUND = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3)
+            self.pool = nn.MaxPool2d(2)
+        def forward(self, x):
+            x = self.pool(self.first(x)) + 1
+            return self.pool(self.second(x)) + 1
+"""
+
+
+def test_folded_modules_stand_where_they_run(tmp_path: Path) -> None:
+    report = counted(write(tmp_path, AROUND), 1, 3, 20, 20, depth=1)
+    assert [(row.name, row.output_shape[-1]) for row in report.rows] == [
+        ("input", 20),
+        ("first", 18),
+        ("pool", 9),
+        ("add", 9),
+        ("second", 7),
+        ("pool#2", 3),
+        ("add#2", 3),
+    ]
+
+
 def test_a_folded_row_has_what_its_layers_have_together(net: str) -> None:
     folded = {row.name: row for row in counted(net, depth=1).rows}
     block = (4 * 4 * 9 + 4) + (4 * 4 + 4) + 4

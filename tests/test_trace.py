@@ -22,6 +22,7 @@ from torch.nn.utils import parametrizations, parametrize
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
+import convcost
 from convcost.analyses import analyse
 from convcost.errors import ConvcostError
 from convcost.report import Report, Row, Value, exact
@@ -1385,3 +1386,25 @@ def test_names_of_rows_are_unique() -> None:
     model = Does(lambda a, b, x: a(b(a(x))) + x[..., 6:, 6:], shared, conv3(3, 3))
     names = [row.name for row in profiled(model, *IMAGE).rows]
     assert len(set(names)) == len(names) > 3
+
+
+class Chooses(nn.Module):
+    """Goes one of several ways, by a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3)
+        self.again = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.first(x)
+        for _ in range(int(1e6 * y.abs().sum().item()) % 7):
+            y = self.again(y)
+        return y
+
+
+def test_a_pass_that_asks_for_values_goes_one_way_and_says_so() -> None:
+    model = Chooses()
+    reports = [convcost.profile(model, input=(1, 3, 12, 12), measure=False) for _ in range(4)]
+    assert len({len(report.rows) for report in reports}) == 1
+    assert "another input, or a variant, may go another way" in reports[0].notices[0]

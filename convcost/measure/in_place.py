@@ -24,6 +24,10 @@ from convcost.measure.trust import instrument_doubt
 from convcost.notify import Notify
 
 _PLAIN, _INSTRUMENTED = "plain", "instrumented"
+_DIFFERING = (
+    "only the whole is timed: its layers are called otherwise than in the pass without data, as by "
+    "torch's fast path for attention, or not alike in all passes"
+)
 
 
 class InPlace(NamedTuple):
@@ -83,7 +87,7 @@ def measure_in_place(  # noqa: PLR0913
         )
         segments = watch.segments(found.times.get(_INSTRUMENTED, 1))
     cost = found.comparisons.get(_INSTRUMENTED)
-    differing = "" if segments or not found.rounds else "the model's calls differ from pass to pass"
+    differing = "" if segments or not found.rounds else _DIFFERING
     return InPlace(
         segments,
         found.latencies.get(_PLAIN),

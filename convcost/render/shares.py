@@ -38,15 +38,33 @@ def shares(report: Report) -> list[Share]:
     metrics = [key for key in _STYLES if any(_part(key, row, report) for row in report.rows)]
     if not metrics:
         return []
-    found = [
-        Share(row.name, {key: _part(key, row, report) for key in metrics}) for row in report.rows
-    ]
+    found = [_share(rows, metrics, report) for rows in _timed_together(report, metrics)]
     found = [share for share in found if any(share.parts.values())]
     largest = sorted(found, key=lambda share: -share.parts[metrics[0]])[:MOST_ROWS]
     rest = {key: max(0.0, 1 - sum(share.parts[key] for share in largest)) for key in metrics}
     if max(rest.values()) < _LEAST:
         return largest
     return [*largest, Share("all others", rest, is_row=False)]
+
+
+def _timed_together(report: Report, metrics: Sequence[str]) -> Iterator[list[Row]]:
+    """Each row with those after it that ran in its time; of chosen rows only those with one."""
+    together: list[Row] = []
+    for row in report.rows:
+        timed = "latency" not in metrics or "latency_share" in row.values or row.op == "input"
+        if together and (timed or report.selection):
+            yield together
+            together = []
+        if timed or not report.selection:
+            together.append(row)
+    if together:
+        yield together
+
+
+def _share(rows: Sequence[Row], metrics: Sequence[str], report: Report) -> Share:
+    first, *others = rows
+    name = f"{first.name} and {len(others)} after it" if others else first.name
+    return Share(name, {key: sum(_part(key, row, report) for row in rows) for key in metrics})
 
 
 def _part(key: str, row: Row, report: Report) -> float:

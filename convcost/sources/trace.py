@@ -27,6 +27,14 @@ _ESCAPED = (
 )
 
 
+_VALUE = "_local_scalar_dense"
+"""The op that gives Python a tensor's value."""
+_OF_VALUES = (
+    "forward asks for values: these are the costs of one way through it, with these weights and "
+    "this input; another input, or a variant, may go another way"
+)
+
+
 class Trace(NamedTuple):
     """What one pass gave; ``notices`` say what was out of the ordinary."""
 
@@ -66,9 +74,11 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
         if isinstance(found, Graph):
             return Trace(found, notices)
         with state.kept_with_data():
+            # what a pass on random data counts is the same each time
+            torch.manual_seed(0)
             graph = _run(state, module, args, kwargs, name, _tracer(state, DataTracer))
-    reason = f"run on data, because a pass without it can't tell: {found}"
-    return Trace(graph, (reason, *notices))
+    reason = _OF_VALUES if _VALUE in found else f"a pass without it can't tell: {found}"
+    return Trace(graph, (f"run on data, because {reason}", *notices))
 
 
 def _without_data(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from convcost.analyses import Costs
 from convcost.analyses.memory import intensity
 from convcost.graph import Graph, Node
-from convcost.ops import Expand, Flatten, Output, Permute, Reshape, Select, Slice
+from convcost.ops import Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused
 from convcost.report import Row, Value, exact, number
 
 _SUMMED = ("parameters", "parameter_bytes", "multiplications", "activation_bytes", "bytes_moved")
@@ -58,16 +58,28 @@ def op_groups(graph: Graph) -> list[Group]:
 
 
 def module_groups(graph: Graph, depth: int) -> list[Group]:
-    """One group for each module path cut to ``depth`` names, where it is entered first."""
-    members: dict[str, list[int]] = {}
+    """One group for each run of ops in one module, its path cut to ``depth`` names."""
+    returned = {(path, node) for (path, _), node in graph.returned.items()}
+    runs: list[tuple[str, list[int]]] = []
+    found: dict[str, list[int]] = {}
     for index, node in enumerate(graph.nodes):
         path = ".".join(node.module.split(".")[:depth])
-        members.setdefault(path or node.name, []).append(index)
-    last = {path: node for (path, _), node in graph.returned.items()}
-    return [
-        Group(path, path, tuple(indexes), is_call=False, returned=last.get(path))
-        for path, indexes in members.items()
-    ]
+        unused = found.get(path) if isinstance(node.op, Unused) else None
+        if unused is not None:
+            unused.append(index)
+        elif path and runs and runs[-1][0] == path:
+            found[path].append(index)
+        else:
+            found[path] = [index]
+            runs.append((path or node.name, found[path]))
+    return _told_apart(_run_group(path, indexes, returned) for path, indexes in runs)
+
+
+def _run_group(
+    path: str, indexes: Sequence[int], returned: Container[tuple[str, int | None]]
+) -> Group:
+    outputs = [index for index in indexes if (path, index) in returned]
+    return Group(path, path, indexes, is_call=False, returned=outputs[-1] if outputs else None)
 
 
 def _inner_paths(graph: Graph) -> set[str]:
