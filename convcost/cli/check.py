@@ -67,7 +67,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     """
     from convcost.cli.interrupts import end_as_interrupted
     from convcost.cli.step_summary import append_summary
-    from convcost.cli.streams import parse_copies, progress, show, write_whole
+    from convcost.cli.streams import parse_copies, progress, remark, show, write_whole
     from convcost.sources.baseline import format_baseline
     from convcost.workflows.check import CheckRequest, check
 
@@ -81,6 +81,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         raise
     if checked.baseline is not None:
         write_whole(checked.baseline_file, format_baseline(checked.baseline).encode())
+        remark(f"wrote {checked.baseline_file}")
     show(checked.report, format, copies)
     append_summary(checked.report)
     return BROKEN if _is_broken(checked.report) and not exit_zero else 0

@@ -110,7 +110,8 @@ def here(row: Row, reference: Row, report: Report, told: Collection[str] = ()) -
         return f"here not to be trusted{': ' if own else ''}{own}"
     change = row.values.get("smallest_change")
     if change is None:
-        return "here inconclusive: too few rounds"
+        reason = row.values["verdict"].reason
+        return f"here inconclusive: too few rounds{'; ' if reason else ''}{reason or ''}"
     return (
         f"here inconclusive {_interval(row, reference)}: "
         f"this run could only have seen a change of {format_percent(number(change))} or more"
@@ -136,10 +137,15 @@ def shared_doubts(rows: Mapping[str, Row]) -> dict[str, str]:
             owners.setdefault(doubt, []).append(name)
     doubted = sum(bool(doubts(row)) for row in rows.values())
     return {
-        doubt: f"{doubt}." if len(names) == doubted else f"{and_list(names)}: {doubt}."
+        doubt: f"{doubt}." if len(names) == doubted else f"{_listed(names)}: {doubt}."
         for doubt, names in owners.items()
         if len(names) > 1
     }
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names one after the other; those of rows with settings have commas of their own."""
+    return "; ".join(names) if any(", " in name for name in names) else and_list(names)
 
 
 def _interval(row: Row, reference: Row) -> str:
@@ -169,6 +175,10 @@ def bound_by(row: Row) -> str:
     """What bounds its time, by the machine's ceilings: the why of a saving that doesn't arrive."""
     bound, verdict = row.values.get("bound"), row.values.get("verdict")
     if bound is None or (verdict is not None and verdict.value == "untrusted"):
+        return ""
+    latency = row.values.get("latency")
+    if latency is not None and latency.low is None:
+        # of too few rounds to say how far it is from its roofline
         return ""
     share = number(row.values["roofline_share"])
     reached = f"({format_percent(share)} of the roofline)"

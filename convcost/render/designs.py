@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from convcost.render.cells import compared, design_label, format_value
-from convcost.render.clauses import bound_by, here, paper, shared_doubts
+from convcost.render.clauses import bound_by, doubts, here, paper, shared_doubts
 from convcost.render.limits import size
 from convcost.report import Report, Row, Value, number
 from convcost.units import and_list, format_seconds
@@ -48,7 +48,8 @@ def _best_designs(rows: Sequence[Row]) -> Iterator[str]:
             best = (place for place, found in enumerate(sizes, 1) if found == min(sizes))
             yield f"{what}: {and_list(map(design_label, best))}"
     ratios = [row.values.get("latency_ratio") for row in rows]
-    if len(rows) > 1 and (fastest := _fastest([ratio for ratio in ratios if ratio])):
+    trusted = not any(map(doubts, rows))
+    if trusted and len(rows) > 1 and (fastest := _fastest([ratio for ratio in ratios if ratio])):
         yield f"lowest latency: {fastest}"
 
 

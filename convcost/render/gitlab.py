@@ -38,6 +38,5 @@ def fingerprint(finding: Finding) -> str:
         finding.variant,
         finding.metric,
         finding.bound,
-        str(finding.expected),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from convcost._version import __version__
 from convcost.render.gitlab import fingerprint
-from convcost.report import METRICS, Finding, Report
+from convcost.report import Finding, Report
 
 _LEVELS = {"error": "error", "warn": "warning"}
 _SCHEMA = (
@@ -23,7 +23,7 @@ def render(report: Report) -> str:
         "name": "convcost",
         "version": __version__,
         "rules": [
-            {"id": key, "shortDescription": {"text": f"a limit of {METRICS[key].label}"}}
+            {"id": key, "shortDescription": {"text": f"a limit of {key.replace('_', ' ')}"}}
             for key in metrics
         ],
     }

@@ -19,6 +19,10 @@ from convcost.sources.user_code import user_error
 __all__ = ["ForwardError", "NeedsDataError", "forward_error", "run_forward"]
 
 
+_ASKED = "is the input right? give it with --input"
+_KEYWORDS = "keywords and several inputs are said by example_inputs in the file"
+
+
 def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...]]:
     """The model's graph, and notices.
 
@@ -54,6 +58,8 @@ def forward_error(error: ForwardError, source: str, of_inputs: Sequence[str] = (
     layer = f"in {error.path}: " if error.path else ""
     # without a line of the user's it begins with the source already
     message = told.message.removeprefix(f"{source}: ")
-    asked = of_inputs or ("is the input right? give it with --input",)
+    asked = of_inputs or (_ASKED,)
+    if isinstance(error.cause, TypeError):
+        asked = (*asked, _KEYWORDS)
     hint = "; ".join(filter(None, (told.hint, *asked)))
     return ConvcostError(f"{source}: {layer}{message}", hint)

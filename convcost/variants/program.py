@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -68,7 +69,8 @@ def _saved(module: nn.Module, inputs: Any, *, free: int) -> bytes:
     for tensor in _tensors(inputs):
         if tensor.dim() and len(tensor) == free:
             shapes[tensor] = {0: torch.export.Dim.DYNAMIC}
-    with warnings.catch_warnings(), torch.no_grad():
+    # torch prints whole graphs of what it can't export: the error tells why
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.export.export(module, *inputs, dynamic_shapes=shapes if free else None)
         file = io.BytesIO()

@@ -42,6 +42,7 @@ def _parameter(option: re.Match[str]) -> str:
 
 OF_CODE: Words = {
     ": level: off leaves it out": "",
+    "; keywords and several inputs are said by example_inputs in the file": "",
     "--no-measure": "measure=False",
     "--input": "input=",
     _MISSING: _arguments,

@@ -40,7 +40,9 @@ def _cant_sort(key: str, row: Row) -> ConvcostError:
     if key in METRICS and "latency" in key:
         return ConvcostError(f"can't sort by {key}: it isn't measured", "leave out --no-measure")
     known = [metric for metric in METRICS if metric in row.values]
-    hint = f"{did_you_mean(key, known)}sort by one of: {', '.join(known)}"
+    named = [metric for metric in known if key and key in metric]
+    guess = f"did you mean {named[0]}? " if named else did_you_mean(key, known)
+    hint = f"{guess}sort by one of: {', '.join(known)}"
     return ConvcostError(f"can't sort by {key!r}", hint)
 
 

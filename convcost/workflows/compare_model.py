@@ -280,8 +280,8 @@ def rewrite_notices(*sides: Alternative) -> Iterator[str]:
             left.setdefault(layer, []).append(name)
     if untouched:
         yield (
-            f"{', '.join(untouched)}: nothing is rewritten: every convolution is 1×1, depthwise "
-            "or left out"
+            f"{', '.join(untouched)}: nothing is rewritten: every convolution is 1×1, depthwise, "
+            "no module of torch's, or left out"
         )
     for names in dict.fromkeys(map(tuple, left.values())):
         layers = (layer for layer, owners in left.items() if tuple(owners) == names)
