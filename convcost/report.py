@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+MOST_OVERHEAD = 3
+"""What is slower than so many times its ceilings is bound by neither compute nor memory."""
 GLOBAL = "global"
 """The receptive field of an output that sees every position of the input."""
 

@@ -1408,3 +1408,12 @@ def test_a_pass_that_asks_for_values_goes_one_way_and_says_so() -> None:
     reports = [convcost.profile(model, input=(1, 3, 12, 12), measure=False) for _ in range(4)]
     assert len({len(report.rows) for report in reports}) == 1
     assert "another input, or a variant, may go another way" in reports[0].notices[0]
+
+
+def test_the_second_count_takes_no_fast_path_for_attention() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    report = convcost.profile(layer, input=(1, 12, 8), measure=False, verify=True)
+    products = next(row for row in report.verification if row.name == "matrix products")
+    # of query, key and value, of the output, and of both linear layers
+    expected = 12 * 8 * (3 * 8 + 8 + 2 * 16)
+    assert products.values["flop_counter_multiplications"].value == expected

@@ -65,8 +65,10 @@ def _root(
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
     """The command that the arguments name, or all of them: each costs time to take in."""
+    named = _named(arguments)
     app = typer.Typer(
         name="convcost",
+        add_completion=not named,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -74,7 +76,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         "latency of standard, atrous and separable convolutions, side by side.",
     )
     app.callback()(_root)
-    for name in _named(arguments) or COMMANDS:
+    for name in named or COMMANDS:
         app.command(name)(_with_quiet(import_module(f"convcost.cli.{name}").command))
     return app
 

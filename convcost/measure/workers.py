@@ -18,8 +18,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from convcost.errors import ConvcostError, MissingError
 from convcost.measure.rounds import Spent
@@ -82,17 +81,6 @@ class Worker:
         )
         theirs.close()
         os.close(alive)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def send(self, do: str, about: str, **arguments: object) -> None:
         """Asks for something; ``about`` names it in errors."""

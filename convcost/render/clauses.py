@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from convcost.ops import format_shape
 from convcost.render.cells import compared, format_value, row_label
-from convcost.report import Report, Row, Value, number
+from convcost.report import MOST_OVERHEAD, Report, Row, Value, number
 from convcost.units import (
     and_list,
     format_count,
@@ -17,8 +17,6 @@ from convcost.units import (
 
 _MOST_NAMED = 2
 """More rows than this are only counted."""
-_SLOW = 3
-"""What is slower than so many times its roofline isn't explained by its calls either."""
 
 
 def paper(row: Row, reference: Row) -> str:
@@ -182,7 +180,7 @@ def bound_by(row: Row) -> str:
         return ""
     share = number(row.values["roofline_share"])
     reached = f"({format_percent(share)} of the roofline)"
-    if bound.value == "overhead" and share < 1 / _SLOW:
+    if bound.value == "overhead" and share < 1 / MOST_OVERHEAD:
         best = f"calls, arithmetic and memory would take {_best(row, 'attainable')} at best"
         return f"slower than three times its roofline: {best} {reached}"
     because = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from convcost.errors import show_value
+from convcost.errors import did_you_mean, show_value
 
 Place = tuple[str | int, ...]
 
@@ -24,8 +24,7 @@ def sentences(error: ValidationError, valid_keys: Sequence[str]) -> Iterator[tup
 def _sentence(detail: Any, valid_keys: Sequence[str]) -> str:
     kind, found = detail["type"], detail.get("input")
     if kind == "extra_forbidden":
-        guess = _suggest(str(detail["loc"][-1]), valid_keys) if valid_keys else ""
-        return f"unknown key{guess}"
+        return f"unknown key{_guess(str(detail['loc'][-1]), valid_keys)}"
     if kind == "missing":
         return "missing"
     if kind == "value_error":
@@ -39,10 +38,8 @@ def _sentence(detail: Any, valid_keys: Sequence[str]) -> str:
     return f"{text}, found {show_value(found)}"
 
 
-def _suggest(key: str, valid_keys: Sequence[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415  costs time, and only mistakes need it
-
-    close = get_close_matches(key, valid_keys, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; valid keys: {', '.join(valid_keys)}"
+def _guess(key: str, valid_keys: Sequence[str]) -> str:
+    if not valid_keys:
+        return ""
+    guess = did_you_mean(key, valid_keys).rstrip()
+    return f"; {guess or 'valid keys: ' + ', '.join(valid_keys)}"

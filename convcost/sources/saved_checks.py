@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from convcost.report import GLOBAL, METRICS, Limit, Report, Row, Value
+from convcost.sources.baseline import LARGEST
 from convcost.sources.check_fields import LIMITED, SMALLEST
-
-LARGEST = 1e60
-"""The largest sane number."""
 
 _OF_VARIANTS = (
     "convolutions",

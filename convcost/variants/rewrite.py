@@ -71,11 +71,12 @@ def _is_rewritable(conv: Conv) -> bool:
 
 
 def _is_wanted(name: str, choice: Choice) -> bool:
-    wanted = all(_matches(name, globs) for globs in (choice.only, choice.names) if globs)
-    return wanted and not _matches(name, choice.keep)
+    wanted = all(matches(name, globs) for globs in (choice.only, choice.names) if globs)
+    return wanted and not matches(name, choice.keep)
 
 
-def _matches(name: str, globs: Sequence[str]) -> bool:
+def matches(name: str, globs: Sequence[str]) -> bool:
+    """Whether one of the globs is of a name."""
     return any(fnmatchcase(name, glob) for glob in globs)
 
 

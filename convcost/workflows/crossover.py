@@ -10,7 +10,7 @@ from convcost.errors import ConvcostError, ShapeError, printable, show_value, so
 from convcost.graph import Graph, GraphBuilder
 from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.notify import Notify, silently
-from convcost.ops import Conv, Shape
+from convcost.ops import Conv, Shape, same_padding
 from convcost.report import Report, Row, Value, exact
 from convcost.search.crossover import Crossover, Side, find_crossover
 from convcost.sources.source import is_model
@@ -18,7 +18,13 @@ from convcost.sources.spec import load_spec
 from convcost.units import format_seconds
 from convcost.variants import STANDARD, Variant, parse_variant
 from convcost.variants.rewrite import rewrite
-from convcost.workflows.compare import SHIPPED_SPEC, CompareRequest, compare_graphs, spec_path
+from convcost.workflows.compare import (
+    SHIPPED_SPEC,
+    CompareRequest,
+    compare_graphs,
+    need_spec_request,
+    spec_path,
+)
 from convcost.workflows.environment import environment
 from convcost.workflows.measured import INTERRUPTED
 
@@ -176,17 +182,12 @@ def _layer(request: CrossoverRequest, notify: Notify) -> tuple[Conv, Shape, str]
 
 
 def _source_graph(request: CrossoverRequest, notify: Notify) -> Graph:
+    compared = CompareRequest(request.source, arguments=request.arguments, inputs=request.inputs)
     if is_model(request.source):
         from convcost.workflows.compare_model import load  # noqa: PLC0415  torch
 
-        compared = CompareRequest(
-            request.source, arguments=request.arguments, inputs=request.inputs
-        )
         return load(compared, notify, real=False)[1]
-    if request.arguments or request.inputs:
-        raise ConvcostError(
-            "--set and --input are for models", "a spec says its input itself, and has no arguments"
-        )
+    need_spec_request(compared)
     itemsize = ITEMSIZES[request.settings.dtype]
     return load_spec(spec_path(request.source), 1, itemsize, parse_variant).graph
 
@@ -240,8 +241,7 @@ def _graph(conv: Conv, shape: Shape, name: str, request: CrossoverRequest, numbe
         changed = {key: (number,) * axes}
         conv = conv._replace(**changed)
         if keeps and not conv.transposed:
-            totals = [span - 1 for span in conv.effective_kernel_size]
-            conv = conv._replace(padding=tuple((t // 2, t - t // 2) for t in totals))
+            conv = conv._replace(padding=same_padding(conv.kernel_size, conv.dilation))
     builder = GraphBuilder(name, ITEMSIZES[request.settings.dtype])
     builder.add(name, conv, builder.add_input(shape))
     return builder.build()

@@ -9,13 +9,10 @@ from convcost.analyses import Costs
 from convcost.analyses.memory import is_view
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Input
-from convcost.report import Value, number
+from convcost.report import MOST_OVERHEAD, Value, number
 
 if TYPE_CHECKING:
     from convcost.measure.ceilings_cache import Ceilings
-
-MOST_OVERHEAD = 3
-"""What is slower than so many times its ceilings is bound by neither compute nor memory."""
 
 MOST_SAVED = 4
 """No algorithm does a convolution with less than a quarter of its multiplications (Winograd's

@@ -18,7 +18,7 @@ from convcost.sources.source import is_model
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import rewrite_mixed
-from convcost.variants.rewrite import Choice
+from convcost.variants.rewrite import Choice, matches
 from convcost.workflows.compare import CompareRequest, need_spec_request, spec_path
 from convcost.workflows.fold import layer_groups
 
@@ -126,7 +126,7 @@ def _named(side: _Side, globs: Sequence[str]) -> list[str]:
         if not any(fnmatchcase(name, glob) for found in names.values() for name in found):
             hint = f"layers here: {some_of(layers.values())}"
             raise ConvcostError(f"no layer matches {show_value(glob)}", hint)
-    return [node for node, found in names.items() if any(_matches(name, globs) for name in found)]
+    return [node for node, found in names.items() if any(matches(name, globs) for name in found)]
 
 
 def _layer_names(graph: Graph) -> dict[str, str]:
@@ -135,10 +135,6 @@ def _layer_names(graph: Graph) -> dict[str, str]:
     ends = (group.nodes[-1] if group.returned is None else group.returned for group in groups)
     pairs = zip(ends, groups, strict=True)
     return {graph.nodes[end].name: group.name for end, group in pairs}
-
-
-def _matches(name: str, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 def _widening(sides: Iterable[_Side], standard: _Side) -> list[str]:
@@ -220,7 +216,7 @@ def _channels(graphs: Iterable[Graph], layers: Sequence[str]) -> Iterator[Channe
         names = _layer_names(graph)
         for node in graph.nodes:
             told = names.get(node.name, node.name)
-            wanted = not layers or _matches(node.name, layers) or _matches(told, layers)
+            wanted = not layers or matches(node.name, layers) or matches(told, layers)
             if isinstance(node.op, Conv) and wanted:
                 one = _channels_of(told, node.op)
                 found.setdefault(one.kind, one)
