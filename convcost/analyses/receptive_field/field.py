@@ -20,7 +20,7 @@ from convcost.analyses.receptive_field.positions import UnknownFieldError
 Box = tuple[AxisField, ...]
 
 NO_AXIS = -1
-MAX_BOXES = 256
+MAX_BOXES = 512
 """More boxes than this are not followed: each op would compare each with all others."""
 
 

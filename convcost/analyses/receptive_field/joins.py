@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from convcost.analyses.receptive_field.field import Dim, Field, axes_of, irregular, unite
+from convcost.analyses.receptive_field.field import (
+    Dim,
+    Field,
+    axes_of,
+    irregular,
+    is_repeated,
+    unite,
+)
 from convcost.analyses.receptive_field.uneven import is_uneven, meeting
 from convcost.ops import Shape
 
@@ -18,6 +25,8 @@ Rule = Callable[[Any, Fields, Shapes], Field]
 
 def union_of(fields: Fields, rank: int) -> Field:
     """What is seen through any of the inputs, which broadcast to ``rank`` dimensions."""
+    if len({field.dims for field in fields}) > 1:
+        fields = [_followed(field) for field in fields]
     first = fields[0]
     if all(field is first for field in fields) and len(first.dims) == rank:
         return first
@@ -37,6 +46,14 @@ def union_of(fields: Fields, rank: int) -> Field:
     joined = Field(_broadcast(layouts, rank), boxes, bounds)
     crossed = _crossed(layouts, joined)
     return joined.lose(crossed, "positions meet across dimensions") if crossed else joined
+
+
+def _followed(field: Field) -> Field:
+    """``field`` with an axis of its own for each whose positions are repeated."""
+    for dim, parts in enumerate(field.dims):
+        if is_repeated(parts):
+            field = field.alone(dim)
+    return field
 
 
 def _broadcast(layouts: Sequence[tuple[Dim, ...]], rank: int) -> tuple[Dim, ...]:

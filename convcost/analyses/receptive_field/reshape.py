@@ -30,7 +30,7 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
             continue
         longer = [dim for dim in old if before[dim] > 1]
         short = [part for dim in old if before[dim] == 1 for part in field.dims[dim]]
-        single = [part.axis for part in short if part.regular and part.axis >= 0]
+        single = [part.axis for part in short if part.regular and _is_whole(part, field)]
         field = field.map_axes(dict.fromkeys(single, _only))
         rest = [part for part in short if part.axis >= 0 and not part.regular]
         if len(longer) == 1 and not rest and before[longer[0]] in [after[dim] for dim in new]:
@@ -49,6 +49,12 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
                 field = field.bound(axes_of(tidy), "what doesn't see alike is laid side by side")
             dims.append(tidy)
     return field._replace(dims=tuple(dims))
+
+
+def _is_whole(part: Part, field: Field) -> bool:
+    """Whether a part's positions are followed, and those of no window lie elsewhere."""
+    windows = (other.window_of for dim in field.dims for other in dim)
+    return part.axis >= 0 and part.axis not in windows
 
 
 def _only(axis: AxisField) -> AxisField:

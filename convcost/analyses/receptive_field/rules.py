@@ -40,6 +40,7 @@ from convcost.analyses.receptive_field.uneven import (
     is_uneven,
     one_of_several,
     reorder,
+    sees_less,
 )
 from convcost.ops import (
     AdaptivePool,
@@ -117,7 +118,11 @@ def _adaptive_pool(op: AdaptivePool, fields: Fields, shapes: Shapes) -> Field:
 
 
 def _pad(op: Pad, fields: Fields, _: Shapes) -> Field:
-    return _spatially(fields[0], [partial(shift_axis, by=-before) for before, _ in op.padding])
+    field = fields[0]
+    for dim, padding in enumerate(op.padding, len(field.dims) - len(op.padding)):
+        if any(padding) and not axes_of(field.dims[dim]) and sees_less(field.dims[dim]):
+            field = one_of_several(field, dim)
+    return _spatially(field, [partial(shift_axis, by=-before) for before, _ in op.padding])
 
 
 def _pixel_shuffle(op: PixelShuffle, fields: Fields, shapes: Shapes) -> Field:
@@ -128,7 +133,7 @@ def _pixel_shuffle(op: PixelShuffle, fields: Fields, shapes: Shapes) -> Field:
         else partial(window, kernel_size=factor, stride=factor, before=0, dilation=1)
     )
     field = fields[0]
-    if op.upscale and is_uneven(field.dims[channels]):
+    if op.upscale and sees_less(field.dims[channels]):
         field = one_of_several(field, channels)
     field = _spatially(field, [change, change])
     # each channel has one position of a window

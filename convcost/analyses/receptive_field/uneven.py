@@ -17,12 +17,17 @@ def dim_of(full: bytes) -> Dim:
 
 def is_uneven(dim: Dim) -> bool:
     """Whether there are no positions, and some of what lies there may see less than the rest."""
-    return not (axes_of(dim) or all(part.regular and part.window_of < 0 for part in dim))
+    return not (axes_of(dim) or all(part.regular for part in dim))
+
+
+def sees_less(dim: Dim) -> bool:
+    """The same, or whether what lies there are the positions of a window."""
+    return is_uneven(dim) or any(part.window_of >= 0 for part in dim)
 
 
 def full_of(dim: Dim, size: int) -> bytes:
     """For each of the ``size`` entries of a dimension 1 where it sees all that the field says."""
-    if not is_uneven(dim):
+    if not sees_less(dim):
         return b"\1" * size
     if len(dim) == 1:
         return _each(dim[0])
@@ -76,7 +81,7 @@ def reorder(field: Field, dim: int, size: int) -> Field:
 
 def grouped(dim: Dim, in_channels: int, out_channels: int, groups: int) -> Dim:
     """The channels of a convolution whose outputs each read one group of the inputs."""
-    if groups == 1 or not is_uneven(dim):
+    if groups == 1 or not sees_less(dim):
         return ()
     full, size = full_of(dim, in_channels), in_channels // groups
     read = [1 in full[first : first + size] for first in range(0, in_channels, size)]
