@@ -800,3 +800,9 @@ def test_fields_of_too_many_boxes_are_not_followed() -> None:
     totals = convcost.profile(Crossing(), input=(1, 1, 64, 64), measure=False).totals
     assert totals["receptive_field"].status == "unavailable"
     assert "a union of more than 512 boxes" in str(totals["receptive_field"].reason)
+
+
+def test_what_is_repeated_too_often_is_not_known() -> None:
+    model = Does(lambda c, x: c(x).repeat_interleave(4096, 2), conv1())
+    totals = convcost.profile(model, input=LINE, measure=False).totals
+    assert "differs between more than 2048" in str(totals["receptive_field"].reason)

@@ -107,11 +107,13 @@ def test_a_model_that_is_imported_stays_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "from torch import nn\nmodel = nn.Sequential(nn.Conv2d(3, 8, 3)).train()\n"
+    text += "wrapped = nn.DataParallel(model)\n"
     (tmp_path / "imported_model.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     model = importlib.import_module("imported_model").model
     settings = convcost.Settings(dtype="float16", memory_format="channels_last")
-    convcost.compare("imported_model:model", settings=settings, measure=False)
+    for name in ("model", "wrapped"):
+        convcost.compare(f"imported_model:{name}", settings=settings, measure=False)
     assert (model.training, model[0].weight.dtype) == (True, torch.float32)
     assert model[0].weight.is_contiguous()
 

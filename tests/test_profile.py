@@ -213,6 +213,13 @@ def test_folded_modules_stand_where_they_run(tmp_path: Path) -> None:
     ]
 
 
+def test_what_the_model_itself_does_not_use_stands_alone(tmp_path: Path) -> None:
+    text = AROUND.replace("self.pool =", "self.spare = nn.Parameter(torch.zeros(5)); self.pool =")
+    report = counted(write(tmp_path, text), 1, 3, 20, 20, depth=1)
+    assert [row.name for row in report.rows[-2:]] == ["add#2", "unused"]
+    assert value(report.rows[-1], "parameters") == 5
+
+
 def test_a_folded_row_has_what_its_layers_have_together(net: str) -> None:
     folded = {row.name: row for row in counted(net, depth=1).rows}
     block = (4 * 4 * 9 + 4) + (4 * 4 + 4) + 4

@@ -65,6 +65,7 @@ def _root(
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
     """The command that the arguments name, or all of them: each costs time to take in."""
+    # completion is asked for without a command
     named = _named(arguments)
     app = typer.Typer(
         name="convcost",

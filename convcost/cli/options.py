@@ -13,36 +13,14 @@ if TYPE_CHECKING:
     from convcost.variants.mixed import Mixed
     from convcost.workflows.crossover import Vary
 
-Format = Annotated[
-    Literal["table", "json", "csv", "markdown", "html", "svg"],
-    typer.Option("--format", "-f", help="Format of standard output."),
-]
-CheckFormat = Annotated[
-    Literal[
-        "table", "json", "csv", "markdown", "html", "svg", "junit", "github", "gitlab", "sarif"
-    ],
-    typer.Option("--format", "-f", help="Format of standard output."),
-]
-AnyFormat = Annotated[
-    Literal[
-        "table",
-        "json",
-        "csv",
-        "markdown",
-        "html",
-        "svg",
-        "junit",
-        "github",
-        "gitlab",
-        "sarif",
-        "yaml",
-    ],
-    typer.Option("--format", "-f", help="Format of standard output."),
-]
-SuggestFormat = Annotated[
-    Literal["table", "json", "csv", "markdown", "html", "svg", "yaml"],
-    typer.Option("--format", "-f", help="Format of standard output."),
-]
+_OfAll = Literal["table", "json", "csv", "markdown", "html", "svg"]
+_OfChecks = Literal["junit", "github", "gitlab", "sarif"]
+_OfSuggestions = Literal["yaml"]
+_FORMAT = typer.Option("--format", "-f", help="Format of standard output.")
+Format = Annotated[_OfAll, _FORMAT]
+CheckFormat = Annotated[Literal[_OfAll, _OfChecks], _FORMAT]
+SuggestFormat = Annotated[Literal[_OfAll, _OfSuggestions], _FORMAT]
+AnyFormat = Annotated[Literal[_OfAll, _OfChecks, _OfSuggestions], _FORMAT]
 Output = Annotated[
     list[str] | None,
     typer.Option(

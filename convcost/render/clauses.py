@@ -108,8 +108,8 @@ def here(row: Row, reference: Row, report: Report, told: Collection[str] = ()) -
         return f"here not to be trusted{': ' if own else ''}{own}"
     change = row.values.get("smallest_change")
     if change is None:
-        reason = row.values["verdict"].reason
-        return f"here inconclusive: too few rounds{'; ' if reason else ''}{reason or ''}"
+        why = ("here inconclusive: too few rounds", row.values["verdict"].reason)
+        return "; ".join(filter(None, why))
     return (
         f"here inconclusive {_interval(row, reference)}: "
         f"this run could only have seen a change of {format_percent(number(change))} or more"

@@ -76,7 +76,7 @@ def load_model(
         place = run_file(file, path) if file else import_named(path, source)
         found = named_model(place, attr, source) if attr else only_model(place, settings, source)
         module = unwrap(_instance(found, settings, source, real=real))
-        if file is None and module is found:
+        if file is None and isinstance(found, nn.Module):
             module = _apart(module)
         with user_code(source, "in eval()"):
             module.eval()

@@ -74,8 +74,8 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
         if isinstance(found, Graph):
             return Trace(found, notices)
         with state.kept_with_data():
-            # what a pass on random data counts is the same each time
-            torch.manual_seed(0)
+            # what a pass on random data counts is the same each time; other devices' stay
+            torch.default_generator.manual_seed(0)
             graph = _run(state, module, args, kwargs, name, _tracer(state, DataTracer))
     reason = _OF_VALUES if _VALUE in found else f"a pass without it can't tell: {found}"
     return Trace(graph, (f"run on data, because {reason}", *notices))

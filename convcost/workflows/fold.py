@@ -64,14 +64,13 @@ def module_groups(graph: Graph, depth: int) -> list[Group]:
     found: dict[str, list[int]] = {}
     for index, node in enumerate(graph.nodes):
         path = ".".join(node.module.split(".")[:depth])
-        unused = found.get(path) if isinstance(node.op, Unused) else None
-        if unused is not None:
-            unused.append(index)
-        elif path and runs and runs[-1][0] == path:
-            found[path].append(index)
-        else:
-            found[path] = [index]
-            runs.append((path or node.name, found[path]))
+        mine = found.get(path)
+        if mine is not None and (isinstance(node.op, Unused) or mine is runs[-1][1]):
+            mine.append(index)
+            continue
+        runs.append((path or node.name, [index]))
+        if path:
+            found[path] = runs[-1][1]
     return _told_apart(_run_group(path, indexes, returned) for path, indexes in runs)
 
 

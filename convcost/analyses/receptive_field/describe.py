@@ -45,12 +45,10 @@ def describe(field: Field | str) -> dict[str, Value]:
     """The values of one field; a text is the reason why it isn't known."""
     if isinstance(field, str):
         return dict.fromkeys(KEYS, unavailable(field))
-    for i, dim in enumerate(field.dims):
-        if is_repeated(dim):
-            field = field.alone(i)
     if not field.boxes:
         return dict.fromkeys(KEYS, _NOTHING)
     try:
+        field = field.unrepeated()
         return _solid(field) or _known(field)
     except UnknownFieldError as error:
         return dict.fromkeys(KEYS, unavailable(str(error)))

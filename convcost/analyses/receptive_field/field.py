@@ -129,6 +129,14 @@ class Field(NamedTuple):
         lost = self.lose(axes_of(parts), "positions are folded together")
         return lost.at(dim, irregular(axes_of(parts)))
 
+    def unrepeated(self) -> Field:
+        """The field with an axis of its own in the place of each whose positions are repeated."""
+        field = self
+        for dim, parts in enumerate(self.dims):
+            if is_repeated(parts):
+                field = field.alone(dim)
+        return field
+
     def unwindow(self, axis: int, size: int) -> Field:
         """The field once each position of ``axis`` is the ``size`` positions of its window."""
         wide = self.map_axes({axis: partial(repeat, times=size)})

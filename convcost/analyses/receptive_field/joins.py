@@ -11,7 +11,6 @@ from convcost.analyses.receptive_field.field import (
     Field,
     axes_of,
     irregular,
-    is_repeated,
     unite,
 )
 from convcost.analyses.receptive_field.uneven import is_uneven, meeting
@@ -26,7 +25,7 @@ Rule = Callable[[Any, Fields, Shapes], Field]
 def union_of(fields: Fields, rank: int) -> Field:
     """What is seen through any of the inputs, which broadcast to ``rank`` dimensions."""
     if len({field.dims for field in fields}) > 1:
-        fields = [_followed(field) for field in fields]
+        fields = [field.unrepeated() for field in fields]
     first = fields[0]
     if all(field is first for field in fields) and len(first.dims) == rank:
         return first
@@ -46,14 +45,6 @@ def union_of(fields: Fields, rank: int) -> Field:
     joined = Field(_broadcast(layouts, rank), boxes, bounds)
     crossed = _crossed(layouts, joined)
     return joined.lose(crossed, "positions meet across dimensions") if crossed else joined
-
-
-def _followed(field: Field) -> Field:
-    """``field`` with an axis of its own for each whose positions are repeated."""
-    for dim, parts in enumerate(field.dims):
-        if is_repeated(parts):
-            field = field.alone(dim)
-    return field
 
 
 def _broadcast(layouts: Sequence[tuple[Dim, ...]], rank: int) -> tuple[Dim, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from convcost.analyses.receptive_field.axis import AxisField, at_position, window
+from convcost.analyses.receptive_field.axis import at_position, window
 from convcost.analyses.receptive_field.field import (
     NO_AXIS,
     Dim,
@@ -28,18 +28,15 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
         if len(old) == len(new) == 1:
             dims.append(field.dims[old[0]])
             continue
-        longer = [dim for dim in old if before[dim] > 1]
+        sizes = [after[dim] for dim in new]
         short = [part for dim in old if before[dim] == 1 for part in field.dims[dim]]
-        single = [part.axis for part in short if part.regular and _is_whole(part, field)]
-        field = field.map_axes(dict.fromkeys(single, _only))
-        rest = [part for part in short if part.axis >= 0 and not part.regular]
-        if len(longer) == 1 and not rest and before[longer[0]] in [after[dim] for dim in new]:
+        field = _settled(field, short)
+        longer = [dim for dim in old if before[dim] > 1]
+        if len(longer) == 1 and before[longer[0]] in sizes and not _lost(short):
             # the others have one entry each
-            there = field.dims[longer[0]]
-            dims += [there if after[dim] > 1 else () for dim in new]
+            dims += [field.dims[longer[0]] if size > 1 else () for size in sizes]
             continue
         parts = [part for dim in old for part in _parts(field.dims[dim], before[dim])]
-        sizes = [after[dim] for dim in new]
         placed = _place(parts, sizes)
         if placed is None:
             field, placed = _split(field, parts, sizes)
@@ -51,15 +48,22 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
     return field._replace(dims=tuple(dims))
 
 
-def _is_whole(part: Part, field: Field) -> bool:
-    """Whether a part's positions are followed, and those of no window lie elsewhere."""
-    windows = (other.window_of for dim in field.dims for other in dim)
-    return part.axis >= 0 and part.axis not in windows
+def _settled(field: Field, single: Sequence[Part]) -> Field:
+    """``field`` where ``single`` positions, which lose their dimension, move with no others.
+
+    Axes whose windows lie elsewhere come back with them.
+    """
+    windows = {part.window_of for dim in field.dims for part in dim}
+    axes = [part.axis for part in single if part.regular and part.axis not in (NO_AXIS, *windows)]
+    return field.map_axes(dict.fromkeys(axes, _ONLY))
 
 
-def _only(axis: AxisField) -> AxisField:
-    """What the only position sees: once it has no dimension, it moves with no other."""
-    return at_position(axis, 0)
+_ONLY = partial(at_position, position=0)
+
+
+def _lost(parts: Sequence[Part]) -> bool:
+    """Whether some hold positions in no order that is known."""
+    return any(part.axis >= 0 and not part.regular for part in parts)
 
 
 def _reversed(field: Field, dim: Dim) -> tuple[Field, Dim]:

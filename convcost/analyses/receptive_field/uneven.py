@@ -29,13 +29,10 @@ def full_of(dim: Dim, size: int) -> bytes:
     """For each of the ``size`` entries of a dimension 1 where it sees all that the field says."""
     if not sees_less(dim):
         return b"\1" * size
-    if len(dim) == 1:
-        return _each(dim[0])
     full = b"\1"
     for part in reversed(dim):
         # an entry is full where all its parts are
-        each = _each(part)
-        full = b"".join(full if one else bytes(len(full)) for one in each)
+        full = b"".join(full if one else bytes(len(full)) for one in _each(part))
     return full
 
 
