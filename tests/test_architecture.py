@@ -178,6 +178,19 @@ def test_a_start_looks_for_no_plugins_of_pydantics() -> None:
     assert run(code.format("\nimport pydantic.networks")).returncode == 1
 
 
+def test_a_start_leaves_out_what_only_pyyamls_reader_in_python_needs() -> None:
+    code = (
+        "{}\nmain(['compare', '--no-measure'])\nimport re, yaml\n"
+        "assert not isinstance(yaml.reader.Reader.NON_PRINTABLE, re.Pattern)\n"
+        "assert isinstance(re.compile('\\ufffd'), re.Pattern)\n"
+        "try: yaml.safe_load('a: b\\1')\n"
+        "except yaml.reader.ReaderError as error: assert error.character == 1\n"
+        "else: raise AssertionError\n"
+    )
+    assert run(code.format("")).returncode == 0
+    assert run(code.format("import yaml")).returncode == 1
+
+
 def test_rendering_a_saved_report_never_loads_torch(tmp_path: Path) -> None:
     saved = tmp_path / "saved.json"
     result = run(

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from convcost.errors import ConvcostError, MissingError, show_value
+from convcost.sources.pyyaml import yaml
 from convcost.sources.yaml_scalars import SCALARS, TAGS, Loader
 
 MAX_BYTES = 1_000_000

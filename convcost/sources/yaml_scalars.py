@@ -4,9 +4,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-import yaml
-from yaml.composer import Composer
-from yaml.resolver import BaseResolver
+from convcost.sources.pyyaml import BaseResolver, Composer, yaml
 
 try:
     from yaml._yaml import CParser as Parser

@@ -1,7 +1,6 @@
 """YAML text of plain data, as the one loader reads it."""
 
-import yaml
-
+from convcost.sources.pyyaml import yaml
 from convcost.sources.yaml_scalars import Loader
 
 
