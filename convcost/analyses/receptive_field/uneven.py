@@ -29,10 +29,10 @@ def full_of(dim: Dim, size: int) -> bytes:
     """For each of the ``size`` entries of a dimension 1 where it sees all that the field says."""
     if not sees_less(dim):
         return b"\1" * size
-    full = b"\1"
-    for part in reversed(dim):
+    *outer, full = map(_each, dim)
+    for each in reversed(outer):
         # an entry is full where all its parts are
-        full = b"".join(full if one else bytes(len(full)) for one in _each(part))
+        full = b"".join(full if one else bytes(len(full)) for one in each)
     return full
 
 
@@ -80,9 +80,10 @@ def grouped(dim: Dim, in_channels: int, out_channels: int, groups: int) -> Dim:
     """The channels of a convolution whose outputs each read one group of the inputs."""
     if groups == 1 or not sees_less(dim):
         return ()
-    full, size = full_of(dim, in_channels), in_channels // groups
-    read = [1 in full[first : first + size] for first in range(0, in_channels, size)]
-    return dim_of(b"".join(bytes([one]) * (out_channels // groups) for one in read))
+    full, size, outputs = full_of(dim, in_channels), in_channels // groups, out_channels // groups
+    if size > 1:
+        full = bytes(1 in full[first : first + size] for first in range(0, in_channels, size))
+    return dim_of(full if outputs == 1 else b"".join(bytes([one]) * outputs for one in full))
 
 
 def cut(part: Part, outer: int) -> tuple[Part, Part]:
