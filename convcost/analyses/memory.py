@@ -21,14 +21,15 @@ from convcost.ops import (
 )
 from convcost.report import Value, exact
 
-_VIEWS = frozenset({Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused})
+VIEWS = frozenset({Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused})
+"""Ops that show what is there in another way, where they share its storage."""
 
 
 def is_view(node: Node) -> bool:
     """Whether a node moves nothing: it shows storage that is there, or what the model holds."""
     if node.shares is None:
-        return not node.inputs and type(node.op) in _VIEWS and node.op.kind != "repeat"
-    return type(node.op) in _VIEWS or node.op.kind in DROPOUTS
+        return not node.inputs and type(node.op) in VIEWS and node.op.kind != "repeat"
+    return type(node.op) in VIEWS or node.op.kind in DROPOUTS
 
 
 def count_memory(graph: Graph) -> tuple[list[dict[str, Value]], dict[str, Value]]:

@@ -9,6 +9,7 @@ import typer
 
 from convcost.cli.options import CheckFormat, Output, seconds_option
 from convcost.errors import ConvcostError
+from convcost.measure.settings import TIME_LIMIT
 
 if TYPE_CHECKING:
     from convcost.report import Report
@@ -49,7 +50,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         typer.Option(
             min=0.1, max=86_400, help="Seconds that a side may take.", rich_help_panel=_HOW
         ),
-    ] = 600.0,
+    ] = TIME_LIMIT,
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 also where a limit is broken.")
     ] = False,

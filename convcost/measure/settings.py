@@ -18,6 +18,9 @@ CONFIDENCE = 0.99
 SECONDS_PER_CANDIDATE = 0.75
 """The default budget: 3 s for four variants."""
 
+TIME_LIMIT = 600.0
+"""Seconds that a side of a check may take in all, where nothing else is said."""
+
 
 class Settings(NamedTuple):
     """Where and how to measure; ``seconds`` and ``threads`` None leave the choice to convcost.

@@ -12,15 +12,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from convcost.measure.second_count import count_operators
+from convcost.measure.second_count import MATRIX_OPS, count_operators
 
 CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER = "convolutions", "matrix products", "attention", "other"
 FAMILIES = (CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER)
 
-_FVCORE = {
-    "conv": CONVOLUTIONS,
-    **dict.fromkeys(("linear", "addmm", "matmul", "bmm", "baddbmm", "einsum"), PRODUCTS),
-}
+_FVCORE = {**dict.fromkeys(MATRIX_OPS, PRODUCTS), "conv": CONVOLUTIONS}
 
 
 _UNCOUNTED_BY_FVCORE = ("gru", "lstm", "rnn_tanh", "rnn_relu", "mv", "dot", "vdot")

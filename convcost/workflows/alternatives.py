@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcost.analyses import Costs, analyse
+from convcost.analyses.receptive_field.describe import KEYS
 from convcost.errors import ConvcostError
 from convcost.graph import Graph, Node
 from convcost.ops import Conv, Pool
@@ -199,7 +200,7 @@ def _summary(alternative: Alternative, reference: Alternative, *, at_map: bool) 
     totals = dict(alternative.costs.totals)
     row = alternative.costs.rows[alternative.feature_map]
     if at_map:
-        totals |= {key: row[key] for key in _FIELD}
+        totals |= {key: row[key] for key in KEYS}
     mine, other = (
         number(costs.totals["multiplications"]) for costs in (alternative.costs, reference.costs)
     )
@@ -215,15 +216,6 @@ def _summary(alternative: Alternative, reference: Alternative, *, at_map: bool) 
             exact(mine / other) if mine and other else unavailable("nothing is multiplied")
         ),
     }
-
-
-_FIELD = (
-    "receptive_field",
-    "effective_stride",
-    "receptive_field_start",
-    "receptive_field_density",
-    "receptive_field_largest_hole",
-)
 
 
 def convolution_count(alternative: Alternative) -> int:

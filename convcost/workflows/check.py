@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convcost.errors import ConvcostError, printable
-from convcost.measure.settings import Settings
+from convcost.measure.settings import TIME_LIMIT, Settings
 from convcost.measure.workers import Side
 from convcost.notify import Notify, silently
 from convcost.report import Limit as Judged
@@ -41,9 +41,6 @@ from convcost.workflows.judge import (
 )
 from convcost.workflows.sides import Sides, opened
 from convcost.workflows.timed import Clockwork, judge_timed
-
-TIME_LIMIT = 600.0
-"""Seconds that a side may take in all, where nothing else is said."""
 
 
 class CheckRequest(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convcost.errors import ConvcostError, printable
-from convcost.measure.settings import Settings
+from convcost.measure.settings import TIME_LIMIT, Settings
 from convcost.measure.workers import Side
 from convcost.notify import Notify, silently
 from convcost.report import METRICS, Report, Row, Value
@@ -23,7 +23,6 @@ from convcost.sources.saved import load_report
 from convcost.sources.source import FILES
 from convcost.units import format_settings
 from convcost.workflows.advice import OF_DIFFS, advising, with_notices
-from convcost.workflows.check import TIME_LIMIT
 from convcost.workflows.count import as_it_stands
 from convcost.workflows.environment import environment
 from convcost.workflows.in_place import BETWEEN

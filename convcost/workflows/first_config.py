@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convcost.errors import ConvcostError
+from convcost.measure.settings import TIME_LIMIT
 from convcost.measure.workers import Side
 from convcost.notify import Notify, silently
 from convcost.report import METRICS, Report, Value
@@ -16,7 +17,6 @@ from convcost.sources.checks import BASELINE
 from convcost.sources.revisions import tree_of
 from convcost.sources.source import FILES, is_spec
 from convcost.workflows.advice import OF_CONFIGS, OF_WRITTEN, advising, reworded
-from convcost.workflows.check import TIME_LIMIT
 from convcost.workflows.sides import opened
 
 _HEAD = f"""\

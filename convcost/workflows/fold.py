@@ -6,14 +6,12 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from convcost.analyses import Costs
-from convcost.analyses.memory import intensity
+from convcost.analyses.memory import VIEWS, intensity
 from convcost.graph import Graph, Node
-from convcost.ops import Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused
+from convcost.ops import Unused
 from convcost.report import Row, Value, exact, number
 
 _SUMMED = ("parameters", "parameter_bytes", "multiplications", "activation_bytes", "bytes_moved")
-_FREE = (Expand, Flatten, Output, Permute, Reshape, Select, Slice)
-"""Ops that are no layer where they only show the same storage in another way."""
 
 
 class Group(NamedTuple):
@@ -46,15 +44,15 @@ def layer_groups(graph: Graph) -> list[Group]:
             call, indexes = node.call, [index]
             first = graph.returned.get((node.module, call))
             groups.append(Group(node.module, node.module, indexes, is_call=True, returned=first))
-    return _told_apart(groups)
+    return _named(groups)
 
 
 def op_groups(graph: Graph) -> list[Group]:
     """One group for each op."""
-    groups = (
+    groups = [
         Group(node.name, node.module, (i,), is_call=False) for i, node in enumerate(graph.nodes)
-    )
-    return _told_apart(groups)
+    ]
+    return _named(groups)
 
 
 def module_groups(graph: Graph, depth: int) -> list[Group]:
@@ -71,7 +69,7 @@ def module_groups(graph: Graph, depth: int) -> list[Group]:
         runs.append((path or node.name, [index]))
         if path:
             found[path] = runs[-1][1]
-    return _told_apart(_run_group(path, indexes, returned) for path, indexes in runs)
+    return _named([_run_group(path, indexes, returned) for path, indexes in runs])
 
 
 def _run_group(
@@ -92,17 +90,24 @@ def _inner_paths(graph: Graph) -> set[str]:
 
 
 def _is_free(node: Node) -> bool:
-    return node.shares is not None and isinstance(node.op, _FREE)
+    """Whether it is no layer, as it only shows the same storage in another way."""
+    return node.shares is not None and type(node.op) in VIEWS
 
 
-def _told_apart(groups: Iterable[Group]) -> list[Group]:
-    """The same name again gets its number: ``relu``, ``relu#2``."""
+def told_apart(names: Iterable[str]) -> Iterator[str]:
+    """Each name; the same one again gets its number: ``relu``, ``relu#2``."""
     seen: dict[str, int] = {}
-    result = []
-    for group in groups:
-        times = seen[group.name] = seen.get(group.name, 0) + 1
-        result.append(group._replace(name=f"{group.name}#{times}") if times > 1 else group)
-    return result
+    for name in names:
+        times = seen[name] = seen.get(name, 0) + 1
+        yield f"{name}#{times}" if times > 1 else name
+
+
+def _named(groups: Sequence[Group]) -> list[Group]:
+    names = told_apart(group.name for group in groups)
+    return [
+        group if group.name is name else group._replace(name=name)
+        for group, name in zip(groups, names, strict=True)
+    ]
 
 
 def rows_of(graph: Graph, costs: Costs, groups: Sequence[Group]) -> Iterator[Row]:

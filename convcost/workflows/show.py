@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import rewrite_mixed
 from convcost.variants.rewrite import Choice, matches
 from convcost.workflows.compare import CompareRequest, need_spec_request, spec_path
-from convcost.workflows.fold import layer_groups
+from convcost.workflows.fold import layer_groups, told_apart
 
 MOST_LAYERS = 6
 """A picture of more is longer than anyone reads; ``layers`` asks for them by name."""
@@ -100,21 +99,13 @@ def _model_graphs(
 
 
 def _side(graph: Graph) -> _Side:
-    graph = _told_apart(graph)
+    # modules that are called again have a name of their own for each call
+    names = told_apart(node.name for node in graph.nodes)
+    nodes = [node._replace(name=name) for node, name in zip(graph.nodes, names, strict=True)]
+    graph = graph._replace(nodes=tuple(nodes))
     values, _ = find_receptive_fields(graph)
     indexes = {node.name: index for index, node in enumerate(graph.nodes)}
     return _Side(graph, find_rasters(graph), values, indexes)
-
-
-def _told_apart(graph: Graph) -> Graph:
-    """The same graph, where each node has a name of its own, also of modules called again."""
-    calls: Counter[str] = Counter()
-    nodes = []
-    for node in graph.nodes:
-        calls[node.name] += 1
-        again = f"#{calls[node.name]}" if calls[node.name] > 1 else ""
-        nodes.append(node._replace(name=node.name + again))
-    return graph._replace(nodes=tuple(nodes))
 
 
 def _named(side: _Side, globs: Sequence[str]) -> list[str]:
