@@ -806,3 +806,23 @@ def test_what_is_repeated_too_often_is_not_known() -> None:
     model = Does(lambda c, x: c(x).repeat_interleave(4096, 2), conv1())
     totals = convcost.profile(model, input=LINE, measure=False).totals
     assert "differs between more than 2048" in str(totals["receptive_field"].reason)
+
+
+def gated_by_corners(x: Tensor) -> Tensor:
+    """A gate that sees all, laid out from corner to corner: its step is 0.8 of the input's."""
+    gate = F.adaptive_avg_pool2d(x * x.norm(dim=(2, 3), keepdim=True), 4)
+    return x * F.interpolate(gate, x.shape[2:], mode="bilinear", align_corners=True)
+
+
+def test_a_whole_field_has_the_step_of_the_branch_that_follows_positions() -> None:
+    model = Does(lambda c, x: gated_by_corners(c(x)), conv())
+    totals = convcost.profile(model, input=IMAGE, measure=False).totals
+    assert totals["receptive_field"].value == GLOBAL
+    assert totals["effective_stride"] == Value("exact", (1, 1))
+
+
+def test_whole_fields_of_different_steps_have_none_together() -> None:
+    model = Does(lambda c, x: gated_by_corners(gated_by_corners(c(x))), conv())
+    values = convcost.profile(model, input=IMAGE, measure=False).rows[-1].values
+    assert values["receptive_field"].value == GLOBAL
+    assert values["effective_stride"].status == "unavailable"

@@ -240,11 +240,23 @@ def covers(outer: AxisField, inner: AxisField) -> bool:
 
 def join(first: AxisField, second: AxisField) -> AxisField:
     """What each output position sees in either."""
+    if first.phases is None or second.phases is None:
+        return _whole(first, second)
     for outer, inner in ((first, second), (second, first)):
         if covers(outer, inner):
             return outer if outer.jump else AxisField(inner.jump, inner.period, outer.phases)
     phases = tuple(union(pair) for pair in zip(*aligned(first, second), strict=True))
     return AxisField(first.jump * len(phases) // first.period, len(phases), phases)
+
+
+def _whole(first: AxisField, second: AxisField) -> AxisField:
+    """An axis that one or both see whole: its step is that of the side that follows positions."""
+    outer, inner = (first, second) if first.phases is None else (second, first)
+    if not inner.jump or outer.jump * inner.period == inner.jump * outer.period:
+        return outer
+    if outer.jump and inner.phases is None:
+        return POOLED
+    return AxisField(inner.jump, inner.period, None)
 
 
 def aligned(*axes: AxisField) -> list[tuple[Positions, ...]]:

@@ -230,7 +230,8 @@ def _add(kept: list[Box], box: Box) -> None:
 def _merge(first: Box, second: Box) -> Box | None:
     if all(map(covers, first, second)):
         # an axis without a step of its own takes the other's
-        return first if all(axis.jump for axis in first) else tuple(map(join, first, second))
+        joined = tuple(map(join, first, second))
+        return first if joined == first else joined
     if all(map(covers, second, first)):
         return tuple(map(join, first, second))
     unlike = sum(not (covers(a, b) and covers(b, a)) for a, b in zip(first, second, strict=True))
