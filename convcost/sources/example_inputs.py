@@ -12,6 +12,7 @@ from torch import nn
 from convcost.errors import ConvcostError, show_value
 from convcost.given import is_shape
 from convcost.ops import MAX_SCALARS, Shape, format_shape
+from convcost.sources.source import NO_INPUT
 
 
 class ModelInputs(NamedTuple):
@@ -124,7 +125,7 @@ def guessed_inputs(module: nn.Module, source: str, option: str) -> ModelInputs:
         ConvcostError: the model begins with an embedding, so no size is usual.
     """
     shape = _usual_shape(module, source, option)
-    notice = f"no input given: {format_shape(shape)} is assumed; use {option}"
+    notice = f"{NO_INPUT}: {format_shape(shape)} is assumed; use {option}"
     return shaped_inputs([shape], module, source)._replace(notices=(notice,))
 
 

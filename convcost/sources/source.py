@@ -6,6 +6,8 @@ _SPECS = (".yaml", ".yml")
 _MODELS = (".py", ".pt2")
 FILES = (*_MODELS, *_SPECS)
 """What the files of sources end in."""
+NO_INPUT = "no input given"
+"""How the notice of a guessed input begins."""
 
 
 def is_spec(source: str) -> bool:

@@ -15,7 +15,7 @@ from convcost.notify import Notify, silently
 from convcost.report import METRICS, Report, Value
 from convcost.sources.checks import BASELINE
 from convcost.sources.revisions import tree_of
-from convcost.sources.source import FILES, is_spec
+from convcost.sources.source import FILES, NO_INPUT, is_spec
 from convcost.workflows.advice import OF_CONFIGS, OF_WRITTEN, advising, reworded
 from convcost.workflows.sides import opened
 
@@ -100,7 +100,7 @@ def _check(name: str, source: str, report: Report) -> Iterator[str]:
 
 
 def _is_guess(notice: str) -> bool:
-    return notice.startswith("no input given")
+    return notice.startswith(NO_INPUT)
 
 
 def _limits(totals: Mapping[str, Value]) -> Iterator[str]:
