@@ -67,7 +67,7 @@ def _last_feature_map(graph: Graph, fields: Sequence[Field | str]) -> int:
     for index in range(graph.output, -1, -1):
         field, node = fields[index], graph.nodes[index]
         if index in needed:
-            if isinstance(field, str) or field.has_positions or _is_map(node):
+            if isinstance(field, str) or field.has_positions(node.shape) or _is_map(node):
                 return index
             needed.update(node.inputs)
     return graph.output

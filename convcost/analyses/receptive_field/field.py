@@ -16,6 +16,7 @@ from convcost.analyses.receptive_field.axis import (
     repeat,
 )
 from convcost.analyses.receptive_field.positions import UnknownFieldError
+from convcost.ops import Shape
 
 Box = tuple[AxisField, ...]
 
@@ -69,11 +70,16 @@ class Field(NamedTuple):
         """The field of a tensor that doesn't depend on the input."""
         return cls(((),) * rank, ())
 
-    @property
-    def has_positions(self) -> bool:
-        """Whether some dimension holds positions and no channels, with a step between them."""
-        placed = [dim for dim in self.dims if _is_multiplied(dim) or all(p.axis >= 0 for p in dim)]
-        axes = {axis for dim in placed for axis in axes_of(dim)}
+    def has_positions(self, shape: Shape) -> bool:
+        """Whether some dimension holds positions and no channels: several, or one of several."""
+        placed = [
+            (size, axes_of(dim))
+            for dim, size in zip(self.dims, shape, strict=True)
+            if _is_multiplied(dim) or all(p.axis >= 0 for p in dim)
+        ]
+        if any(size > 1 and axes for size, axes in placed):
+            return True
+        axes = {axis for _, axes in placed for axis in axes}
         return any(box[axis].jump or axis in self.bounds for box in self.boxes for axis in axes)
 
     def map_axes(self, changes: Mapping[int, Callable[[AxisField], AxisField]]) -> Field:
