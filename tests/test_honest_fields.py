@@ -483,7 +483,36 @@ def along_all(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
     return second(y.flatten(1)[:, None]).view_as(y)  # type: ignore[no-any-return]
 
 
+def then_twice(change: Callable[[Tensor], Tensor], shape: tuple[int, ...] = IMAGE) -> Case:
+    """Two convolutions behind what is done to the input's columns."""
+    known = change in (over_columns, softly)
+    model = Does(lambda one, two, x: two(one(change(x))), conv(), conv(8, 8))
+    return Case(model, shape, "exact" if known else "upper_bound")
+
+
+def over_columns(x: Tensor) -> Tensor:
+    return x @ torch.rand(16, 16, dtype=x.dtype)
+
+
+def softly(x: Tensor) -> Tensor:
+    return x.softmax(3)
+
+
 CASES = {
+    "columns summed first": then_twice(over_columns),
+    "a softmax over columns first": then_twice(softly),
+    "flipped first": then_twice(lambda x: x.flip(3)),
+    "sorted first": then_twice(lambda x: x.sort(3)[0]),
+    "columns by index first": then_twice(lambda x: x[..., list(range(15, -1, -1))]),
+    "halves swapped first": then_twice(lambda x: torch.cat(x.chunk(2, 3)[::-1], 3)),
+    "tiled first": then_twice(lambda x: x.repeat(1, 1, 1, 2)),
+    "one column spread first": then_twice(lambda x: x[..., :1].expand(-1, -1, -1, 16)),
+    "beside its mirror image": then_twice(lambda x: torch.cat([x, x.flip(3)], 0)),
+    "flipped beside a skip": Case(
+        Does(lambda one, two, x: two(one(x.flip(3)) + x), conv(3, 3), conv()),
+        IMAGE,
+        "upper_bound",
+    ),
     "an LSTM": Case(
         Does(over_positions, conv1(), nn.LSTM(8, 8, batch_first=True)), LINE, "upper_bound", (2,)
     ),

@@ -132,7 +132,8 @@ class Field(NamedTuple):
             wide = self.map_axes({first.axis: partial(repeat, times=parts[1].size)})
             return wide.at(dim, (Part(first.axis),))
         # what is done to them gives positions, of which it isn't known what they see
-        lost = self.lose(axes_of(parts), "positions are folded together")
+        why = "folded together" if len(parts) > 1 else "in an order that isn't followed"
+        lost = self.lose(axes_of(parts), f"positions are {why}")
         return lost.at(dim, irregular(axes_of(parts)))
 
     def unrepeated(self) -> Field:

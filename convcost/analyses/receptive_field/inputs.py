@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from convcost.analyses.receptive_field.field import Field, alone_axis, axes_of
+from convcost.analyses.receptive_field.field import Dim, Field, alone_axis, axes_of
 from convcost.analyses.receptive_field.rules import POINTWISE
 from convcost.graph import Graph, Node
 from convcost.ops import Attention, Conv, Input, Linear, Matmul, Recurrence
@@ -63,11 +63,20 @@ def _found(nodes: Sequence[Node], k: int, ranks: Sequence[int], axes: int, follo
     field = follow(nodes[:index], _each_alone(ranks, k))[node.inputs[0]]
     if isinstance(field, str) or not isinstance(node.op, Conv):
         return usual
-    along = [alone_axis(dim) for dim in field.dims[-len(node.op.kernel_size) :]]
+    along = _along(field, field.dims[-len(node.op.kernel_size) :], usual)
     found = tuple(dim for dim in along if dim is not None)
     if len(found) < len(along):
         return found if found and len(ranks) == 1 else usual
     return found if len(found) == axes else ()
+
+
+def _along(field: Field, dims: Sequence[Dim], usual: Dims) -> list[int | None]:
+    """For each of the ``dims`` the one axis in it, in whatever order, or that was summed over."""
+    gone = set(usual).difference(*map(axes_of, field.dims))
+    found = [set(axes_of(dim)) for dim in dims]
+    if len(usual) == len(dims):
+        found = [axes or gone & {place} for axes, place in zip(found, usual, strict=True)]
+    return [min(axes) if len(axes) == 1 else None for axes in found]
 
 
 def _of_tokens(nodes: Sequence[Node], k: int, ranks: Sequence[int], follow: Follow) -> Dims:
