@@ -498,7 +498,15 @@ def softly(x: Tensor) -> Tensor:
     return x.softmax(3)
 
 
+def beside_corners(down: nn.Module, skip: nn.Module, after: nn.Module, x: Tensor) -> Tensor:
+    up = F.interpolate(down(x), x.shape[2:], mode="bilinear", align_corners=True)
+    return after(torch.cat([skip(x), up], 1))  # type: ignore[no-any-return]
+
+
 CASES = {
+    "upsampled from corner to corner beside a skip": Case(
+        Does(beside_corners, nn.Conv2d(3, 8, 3, 2, 1), conv(), conv(16)), IMAGE, "upper_bound"
+    ),
     "columns summed first": then_twice(over_columns),
     "a softmax over columns first": then_twice(softly),
     "flipped first": then_twice(lambda x: x.flip(3)),
@@ -508,6 +516,9 @@ CASES = {
     "tiled first": then_twice(lambda x: x.repeat(1, 1, 1, 2)),
     "one column spread first": then_twice(lambda x: x[..., :1].expand(-1, -1, -1, 16)),
     "beside its mirror image": then_twice(lambda x: torch.cat([x, x.flip(3)], 0)),
+    "every second from the fifth": Case(
+        Does(every_second_from_the_fifth, conv1(3, 8, 1), conv1()), LINE, "upper_bound", (2,)
+    ),
     "flipped beside a skip": Case(
         Does(lambda one, two, x: two(one(x.flip(3)) + x), conv(3, 3), conv()),
         IMAGE,
@@ -743,7 +754,6 @@ def test_what_is_called_exact_is(name: str) -> None:
 @pytest.mark.parametrize(
     ("model", "shape"),
     [
-        (Does(every_second_from_the_fifth, conv1(3, 8, 1), conv1()), LINE),
         (Does(beside_the_last_position, conv1()), LINE),
         (
             Does(scaled_by_a_full_size_convolution, conv(), nn.Conv2d(8, 8, 16, groups=8)),

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from convcost.analyses.receptive_field.describe import describe, is_plain
 from convcost.analyses.receptive_field.field import Field
 from convcost.analyses.receptive_field.inputs import spatial_dims
-from convcost.analyses.receptive_field.positions import UnknownFieldError
+from convcost.analyses.receptive_field.joins import Fields, Shapes, in_step
+from convcost.analyses.receptive_field.positions import UnknownFieldError, UnlikeStepsError
 from convcost.analyses.receptive_field.rules import POINTWISE, RULES
 from convcost.analyses.receptive_field.seen import seen_by
 from convcost.graph import Graph, Node
-from convcost.ops import Conv, Input, Pool, Resize, Shape
+from convcost.ops import Conv, Input, Op, Pool, Resize, Shape
 from convcost.report import Runs, Value
 
 if TYPE_CHECKING:
@@ -117,9 +118,17 @@ def _field(node: Node, fields: Sequence[Field | str], nodes: Sequence[Node]) -> 
         return Field.of_nothing(len(node.shape))
     shapes.append(node.shape)
     try:
-        return RULES[type(op)](op, known, shapes)
+        return _ruled(op, known, shapes)
     except UnknownFieldError as error:
         return f"at {node.name}: {error}"
+
+
+def _ruled(op: Op, fields: Fields, shapes: Shapes) -> Field:
+    rule = RULES[type(op)]
+    try:
+        return rule(op, fields, shapes)
+    except UnlikeStepsError:
+        return rule(op, in_step(fields, shapes), shapes)
 
 
 def find_rasters(graph: Graph) -> list[Raster | str]:

@@ -6,10 +6,13 @@ from math import gcd, lcm
 from typing import NamedTuple
 
 from convcost.analyses.receptive_field.positions import (
+    MAX_SPAN,
     ORIGIN,
     Positions,
     UnknownFieldError,
+    UnlikeStepsError,
     contains,
+    hull,
     shift,
     spread,
     union,
@@ -263,15 +266,33 @@ def aligned(*axes: AxisField) -> list[tuple[Positions, ...]]:
     """The phases of each, repeated to the same count.
 
     Raises:
-        UnknownFieldError: neighbouring outputs are a different step apart in one of them, or too
-            many of them differ.
+        UnlikeStepsError: neighbouring outputs are a different step apart in one of them.
+        UnknownFieldError: too many of them differ.
     """
     first = axes[0]
     if any(first.jump * axis.period != axis.jump * first.period for axis in axes):
-        raise UnknownFieldError("branches of different effective strides are joined")
+        raise UnlikeStepsError
     common = lcm(*(axis.period for axis in axes))
     _need_few_phases(common)
     return [_repeated(axis, common) for axis in axes]
+
+
+def in_step(axis: AxisField, like: AxisField, size: int) -> AxisField:
+    """At the step of another: what any of ``size`` outputs sees, seen from where the other's lies.
+
+    Raises:
+        UnlikeStepsError: it isn't known how many outputs there are.
+    """
+    jump, period, phases = axis
+    if not (phases and jump) or jump * like.period == like.jump * period:
+        return axis
+    if not 0 < size <= MAX_SPAN:
+        raise UnlikeStepsError
+    moved: list[list[Positions]] = [[] for _ in range(like.period)]
+    for output in range(size):
+        at = output // period * jump - output // like.period * like.jump
+        moved[output % like.period].append(shift(phases[output % period], at))
+    return AxisField(like.jump, like.period, tuple(map(hull, moved)))
 
 
 def _repeated(axis: AxisField, period: int) -> tuple[Positions, ...]:

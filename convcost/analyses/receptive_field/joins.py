@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
+from convcost.analyses.receptive_field.axis import AxisField
+from convcost.analyses.receptive_field.axis import in_step as axis_in_step
 from convcost.analyses.receptive_field.field import (
     Dim,
     Field,
+    alone_axis,
     axes_of,
     irregular,
     unite,
 )
+from convcost.analyses.receptive_field.positions import UNLIKE_STEPS
 from convcost.analyses.receptive_field.uneven import is_uneven, meeting
 from convcost.ops import Shape
 
@@ -96,6 +101,37 @@ def with_all_of(others: Fields, field: Field) -> Field:
         for other in others
     ]
     return union_of([field, *wholes], rank)
+
+
+def in_step(fields: Fields, shapes: Shapes) -> Fields:
+    """The fields with one step between positions along each axis, that of the fewest phases.
+
+    Where it isn't a field's own, all is told that one of its positions sees beside the other's.
+
+    Raises:
+        UnlikeStepsError: it isn't known how many positions an axis has.
+    """
+    for axis in range(max(len(field.boxes[0]) for field in fields if field.boxes)):
+        seen = [box[axis] for field in fields for box in field.boxes]
+        like = min((s for s in seen if s.phases and s.jump), key=lambda s: s.period, default=None)
+        if like is not None:
+            fields = _like(like, fields, shapes, axis)
+    return fields
+
+
+def _like(like: AxisField, fields: Fields, shapes: Shapes, axis: int) -> Fields:
+    sizes = (
+        size
+        for field, shape in zip(fields, shapes, strict=False)
+        for dim, size in zip(field.dims, shape, strict=True)
+        if alone_axis(dim) == axis
+    )
+    size = max(sizes, default=0)
+    moved = [f.map_axes({axis: partial(axis_in_step, like=like, size=size)}) for f in fields]
+    return [
+        old if new is old else new.bound([axis], UNLIKE_STEPS)
+        for old, new in zip(fields, moved, strict=True)
+    ]
 
 
 def side_by_side(joined: Field, fields: Fields, dim: int) -> Field:

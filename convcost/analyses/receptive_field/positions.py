@@ -11,6 +11,16 @@ class UnknownFieldError(Exception):
     """The field can't be followed; the text says why."""
 
 
+UNLIKE_STEPS = "branches of different effective strides are joined"
+
+
+class UnlikeStepsError(UnknownFieldError):
+    """Neighbouring outputs are a different step apart in what is joined."""
+
+    def __init__(self) -> None:
+        super().__init__(UNLIKE_STEPS)
+
+
 class Positions(NamedTuple):
     """``start + i`` for each set bit i of ``mask``; all ``span`` of them where ``mask`` is None.
 
@@ -89,6 +99,15 @@ def union(sets: Iterable[Positions]) -> Positions:
     for s in filled:
         mask |= bits(s) << s.start - start
     return Positions(start, span, None if mask == (1 << span) - 1 else mask)
+
+
+def hull(sets: Iterable[Positions]) -> Positions:
+    """All positions from the first to the last that is in any of the sets."""
+    filled = [s for s in sets if s.span]
+    if not filled:
+        return EMPTY
+    start = min(s.start for s in filled)
+    return Positions(start, max(s.start + s.span for s in filled) - start)
 
 
 def _end_of_solids(sets: Iterable[Positions], start: int) -> int:
