@@ -503,6 +503,11 @@ def beside_corners(down: nn.Module, skip: nn.Module, after: nn.Module, x: Tensor
     return after(torch.cat([skip(x), up], 1))  # type: ignore[no-any-return]
 
 
+def spectrogram(x: Tensor) -> Tensor:
+    window = torch.hamming_window(32, dtype=x.dtype)  # unlike Hann's it is nowhere 0
+    return torch.stft(x, 32, 8, window=window, return_complex=True).abs()
+
+
 CASES = {
     "upsampled from corner to corner beside a skip": Case(
         Does(beside_corners, nn.Conv2d(3, 8, 3, 2, 1), conv(), conv(16)), IMAGE, "upper_bound"
@@ -518,6 +523,22 @@ CASES = {
     "beside its mirror image": then_twice(lambda x: torch.cat([x, x.flip(3)], 0)),
     "every second from the fifth": Case(
         Does(every_second_from_the_fifth, conv1(3, 8, 1), conv1()), LINE, "upper_bound", (2,)
+    ),
+    "means of frames": Case(
+        Does(lambda one, x: one(x.unfold(2, 8, 4).mean(-1)), conv1()), LINE, "exact", (2,)
+    ),
+    "the first of each frame": Case(
+        Does(lambda one, x: one(x.unfold(2, 8, 4)[..., 0]), conv1()), LINE, "upper_bound", (2,)
+    ),
+    "means of frames of rows": Case(
+        Does(lambda one, x: one(x.unfold(2, 4, 2).mean(-1)), conv()), IMAGE
+    ),
+    "a spectrogram as an image": Case(
+        Does(lambda one, x: one(spectrogram(x)[:, None])[:, :, 4], conv(1)),
+        (1, 256),
+        "exact",
+        (1,),
+        (2,),
     ),
     "flipped beside a skip": Case(
         Does(lambda one, two, x: two(one(x.flip(3)) + x), conv(3, 3), conv()),

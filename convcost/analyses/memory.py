@@ -12,6 +12,7 @@ from convcost.ops import (
     DROPOUTS,
     Expand,
     Flatten,
+    Frames,
     Output,
     Permute,
     Reshape,
@@ -21,7 +22,7 @@ from convcost.ops import (
 )
 from convcost.report import Value, exact
 
-VIEWS = frozenset({Expand, Flatten, Output, Permute, Reshape, Select, Slice, Unused})
+VIEWS = frozenset({Expand, Flatten, Frames, Output, Permute, Reshape, Select, Slice, Unused})
 """Ops that show what is there in another way, where they share its storage."""
 
 

@@ -142,6 +142,15 @@ class Unfold(NamedTuple):
     kind: str = "unfold"
 
 
+class Frames(NamedTuple):
+    """Windows of ``size`` along one dimension, ``step`` apart, each in a new last dimension."""
+
+    dim: int
+    size: int
+    step: int
+    kind: str = "unfold"
+
+
 class Rearrange(NamedTuple):
     """Positions along ``dims`` moved in a way that isn't followed: indexing, sorting, flipping."""
 
@@ -202,6 +211,7 @@ Dataflow = (
     | Stack
     | PixelShuffle
     | Unfold
+    | Frames
     | Rearrange
     | Write
     | Output

@@ -31,7 +31,7 @@ from convcost.analyses.receptive_field.uneven import (
     one_of_several,
     sees_less,
 )
-from convcost.ops import AdaptivePool, Conv, Pad, PixelShuffle, Pool, Resize, Unfold
+from convcost.ops import AdaptivePool, Conv, Frames, Pad, PixelShuffle, Pool, Resize, Unfold
 
 Change = Callable[[AxisField], AxisField]
 
@@ -142,6 +142,14 @@ def _unfold(op: Unfold, fields: Fields, shapes: Shapes) -> Field:
     return field._replace(dims=(*before, rows, columns))
 
 
+def _frames(op: Frames, fields: Fields, _: Shapes) -> Field:
+    change = partial(window, kernel_size=op.size, stride=op.step, before=0, dilation=1)
+    after = len(fields[0].dims) - op.dim - 1
+    field = _spatially(fields[0], [change, *[None] * after])
+    # each entry of a frame has one of its positions
+    return field._replace(dims=(*field.dims, dim_of(bytes(op.size)) if op.size > 1 else ()))
+
+
 RULES: dict[type, Rule] = {
     Conv: _conv,
     Pool: _window,
@@ -150,4 +158,5 @@ RULES: dict[type, Rule] = {
     Pad: _pad,
     PixelShuffle: _pixel_shuffle,
     Unfold: _unfold,
+    Frames: _frames,
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from convcost.ops import Concat, Op, Rearrange, Shift, Stack
+from convcost.ops import Concat, Frames, Op, Rearrange, Shift, Stack
 from convcost.sources.aten.settings import all_positive, named, positive
 from convcost.sources.traced import Traced
 from convcost.sources.tracer import Tracer
@@ -15,7 +15,7 @@ from convcost.sources.tracer import Tracer
 # which dimension they act along, where they name one; else along all
 _ALONG = """
 gather index_select index_copy index_add index_fill scatter scatter_add sort topk flip
-take_along_dim rot90 unfold argsort kthvalue unique_dim scatter_reduce
+take_along_dim rot90 argsort kthvalue unique_dim scatter_reduce
 """.split()
 _ANYWHERE = """
 index index_put masked_select grid_sampler grid_sampler_2d grid_sampler_3d col2im tril triu diagonal
@@ -76,6 +76,12 @@ def _index(tracer: Tracer, func: Any, x: Tensor, indices: Sequence[Tensor | None
     return tracer.run_on_twins(func, (x, indices), {}, Rearrange(dims, "index"))
 
 
+def _unfold(tracer: Tracer, func: Any, x: Tensor, dimension: int, size: int, step: int) -> Any:
+    # Tensor.unfold, which torch.stft calls; nn.Unfold is im2col
+    op = Frames(positive(dimension, x.dim()), size, step)
+    return tracer.run_on_twins(func, (x, dimension, size, step), {}, op)
+
+
 def _roll(
     tracer: Tracer, func: Any, x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()
 ) -> Any:
@@ -101,6 +107,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "index": _index,
     "stack": _stack,
     "roll": _roll,
+    "unfold": _unfold,
     "channel_shuffle": _channel_shuffle,
     "native_channel_shuffle": _channel_shuffle,
 }

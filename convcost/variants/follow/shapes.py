@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from convcost.graph import Node
-from convcost.ops import Flatten, Permute, Rearrange, Reshape, Select, Shape, Shift, Slice
+from convcost.ops import Flatten, Frames, Permute, Rearrange, Reshape, Select, Shape, Shift, Slice
 from convcost.variants.follow.dims import Dim, Followed, Rule, Shapes, Tensors, refusal, without
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ def _moved(_: Follower, node: Node, tensors: Tensors, shapes: Shapes) -> Followe
         raise refusal(node, "it moves positions by their numbers")
     same = len(tensor.dims) == len(shapes[-1])
     return Followed(tensor.dims if same else (Dim(),) * len(shapes[-1]))
+
+
+def _framed(_: Follower, node: Node, tensors: Tensors, __: Shapes) -> Followed:
+    op: Any = node.op
+    if tensors[0].dims[op.dim].rate > 1:
+        raise refusal(node, "its windows have a fixed size")
+    return Followed((*tensors[0].dims, Dim()))
 
 
 def _reshape(_: Follower, node: Node, tensors: Tensors, shapes: Shapes) -> Followed:
@@ -93,6 +100,7 @@ RULES: dict[type, Rule] = {
     Select: _select,
     Shift: _moved,
     Rearrange: _moved,
+    Frames: _framed,
     Reshape: _reshape,
     Flatten: _reshape,
 }
