@@ -503,6 +503,11 @@ def beside_corners(down: nn.Module, skip: nn.Module, after: nn.Module, x: Tensor
     return after(torch.cat([skip(x), up], 1))  # type: ignore[no-any-return]
 
 
+def end_to_end(first: nn.Module, down: nn.Module, x: Tensor) -> Tensor:
+    y = first(x)
+    return torch.cat([y.flatten(2), down(y).flatten(2)], 2)
+
+
 def spectrogram(x: Tensor) -> Tensor:
     window = torch.hamming_window(32, dtype=x.dtype)  # unlike Hann's it is nowhere 0
     return torch.stft(x, 32, 8, window=window, return_complex=True).abs()
@@ -539,6 +544,9 @@ CASES = {
         "exact",
         (1,),
         (2,),
+    ),
+    "levels of a pyramid end to end": Case(
+        Does(end_to_end, conv(), nn.Conv2d(8, 8, 3, 2, 1)), IMAGE, "upper_bound", out_dims=(2,)
     ),
     "flipped beside a skip": Case(
         Does(lambda one, two, x: two(one(x.flip(3)) + x), conv(3, 3), conv()),

@@ -6,7 +6,6 @@ from math import gcd, lcm
 from typing import NamedTuple
 
 from convcost.analyses.receptive_field.positions import (
-    MAX_SPAN,
     ORIGIN,
     Positions,
     UnknownFieldError,
@@ -278,16 +277,10 @@ def aligned(*axes: AxisField) -> list[tuple[Positions, ...]]:
 
 
 def in_step(axis: AxisField, like: AxisField, size: int) -> AxisField:
-    """At the step of another: what any of ``size`` outputs sees, seen from where the other's lies.
-
-    Raises:
-        UnlikeStepsError: it isn't known how many outputs there are.
-    """
+    """At the step of another: what any of ``size`` outputs sees, from where the other's lies."""
     jump, period, phases = axis
     if not (phases and jump) or jump * like.period == like.jump * period:
         return axis
-    if not 0 < size <= MAX_SPAN:
-        raise UnlikeStepsError
     moved: list[list[Positions]] = [[] for _ in range(like.period)]
     for output in range(size):
         at = output // period * jump - output // like.period * like.jump

@@ -17,7 +17,7 @@ from convcost.analyses.receptive_field.field import (
     irregular,
     unite,
 )
-from convcost.analyses.receptive_field.positions import UNLIKE_STEPS
+from convcost.analyses.receptive_field.positions import MAX_SPAN, UNLIKE_STEPS
 from convcost.analyses.receptive_field.uneven import is_uneven, meeting
 from convcost.ops import Shape
 
@@ -107,31 +107,32 @@ def in_step(fields: Fields, shapes: Shapes) -> Fields:
     """The fields with one step between positions along each axis, that of the fewest phases.
 
     Where it isn't a field's own, all is told that one of its positions sees beside the other's.
-
-    Raises:
-        UnlikeStepsError: it isn't known how many positions an axis has.
     """
     for axis in range(max(len(field.boxes[0]) for field in fields if field.boxes)):
         seen = [box[axis] for field in fields for box in field.boxes]
         like = min((s for s in seen if s.phases and s.jump), key=lambda s: s.period, default=None)
         if like is not None:
-            fields = _like(like, fields, shapes, axis)
+            size = _positions_along(axis, fields, shapes)
+            fields = [_like(like, field, axis, size) for field in fields]
     return fields
 
 
-def _like(like: AxisField, fields: Fields, shapes: Shapes, axis: int) -> Fields:
+def _like(like: AxisField, field: Field, axis: int, size: int) -> Field:
+    moved = field.map_axes({axis: partial(axis_in_step, like=like, size=size)})
+    if moved is field:
+        return field
+    return moved.bound([axis], UNLIKE_STEPS) if size else field.lose([axis], UNLIKE_STEPS)
+
+
+def _positions_along(axis: int, fields: Fields, shapes: Shapes) -> int:
+    """How many positions an axis has; 0 where it lies along no dimension alone."""
     sizes = (
         size
         for field, shape in zip(fields, shapes, strict=False)
         for dim, size in zip(field.dims, shape, strict=True)
-        if alone_axis(dim) == axis
+        if alone_axis(dim) == axis and size <= MAX_SPAN
     )
-    size = max(sizes, default=0)
-    moved = [f.map_axes({axis: partial(axis_in_step, like=like, size=size)}) for f in fields]
-    return [
-        old if new is old else new.bound([axis], UNLIKE_STEPS)
-        for old, new in zip(fields, moved, strict=True)
-    ]
+    return max(sizes, default=0)
 
 
 def side_by_side(joined: Field, fields: Fields, dim: int) -> Field:
