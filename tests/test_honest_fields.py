@@ -894,3 +894,14 @@ def test_whole_fields_of_different_steps_have_none_together() -> None:
     values = convcost.profile(model, input=IMAGE, measure=False).rows[-1].values
     assert values["receptive_field"].value == GLOBAL
     assert values["effective_stride"].status == "unavailable"
+
+
+def test_what_is_folded_back_has_the_step_of_what_it_is_added_to() -> None:
+    def folded(first: nn.Module, x: Tensor) -> Tensor:
+        y = first(x)
+        windows = F.unfold(y, 3, padding=1, stride=2)
+        return y + F.fold(windows, (16, 16), 3, padding=1, stride=2)  # type: ignore[no-any-return]
+
+    totals = convcost.profile(Does(folded, conv()), input=IMAGE, measure=False).totals
+    assert totals["receptive_field"].status == "upper_bound"
+    assert totals["effective_stride"] == Value("exact", (1, 1))

@@ -45,7 +45,10 @@ def _rearrange(op: Rearrange, fields: Fields, shapes: Shapes) -> Field:
         for dim, parts in enumerate(joined.dims):
             joined = one_of_several(joined, dim) if is_uneven(parts) else joined
         dims: tuple[Dim, ...] = (irregular(axes), *((),) * (len(shapes[-1]) - 1))
-        return joined.lose(axes, f"{op.kind} isn't followed")._replace(dims=dims[: len(shapes[-1])])
+        lost = joined.lose(axes, f"{op.kind} isn't followed")
+        if shapes[0] != shapes[-1]:
+            lost = lost.without_step(axes)
+        return lost._replace(dims=dims[: len(shapes[-1])])
     moved = [axis for dim in op.dims for axis in axes_of(joined.dims[dim])]
     for dim in op.dims:
         joined = _rearranged(op, joined, fields, dim, shapes[-1][dim])
