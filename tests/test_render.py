@@ -340,7 +340,26 @@ def test_each_suffix_tells_a_known_format() -> None:
 def test_an_unknown_format_names_the_known_ones() -> None:
     with pytest.raises(ConvcostError) as error:
         render(REPORT, "pdf")
-    assert error.value.hint == "formats: table, json, csv, markdown, html, svg, png"
+    assert error.value.hint == "formats: table, json, csv, markdown, html, svg"
+
+
+@pytest.mark.parametrize(
+    ("format", "told"),
+    [
+        ("png", "png is no text\n  hint: write a file: --output report.png\n"),
+        ("junit", "no format 'junit' of a compare\n  hint: formats: table, json, csv, mark"),
+        ("pdf", "no format 'pdf' of a report\n  hint: formats: table, json, csv, markdown, html, "),
+    ],
+)
+def test_render_refuses_what_standard_output_has_not_before_it_writes(
+    format: str,  # noqa: A002  the option's name
+    told: str,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "saved.json").write_text(render(REPORT, "json"), encoding="utf-8")
+    said = refused("render", "saved.json", "--format", format, "-o", "a.md", folder=tmp_path)
+    assert told in said
+    assert not (tmp_path / "a.md").exists()
 
 
 def test_a_report_of_a_source_with_control_characters_is_shown_again(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def _parse_copy(text: str, kind: str, others: Sequence[str]) -> Copy:
     if colon and not is_named and head.isalpha() and len(head) > 1:  # one letter is a drive
         raise ConvcostError(
             f"--output {text}: there is no format {head!r}",
-            f"{did_you_mean(head, _KNOWN)}formats: {', '.join(formats_of(kind))}; "
+            f"{did_you_mean(head, formats_of(kind))}formats: {', '.join(formats_of(kind))}; "
             f"./{text} is a file of that name",
         )
     name, file = (head, rest) if is_named else (format_of(text, kind, others), text)
@@ -83,8 +83,8 @@ def writable(file: str, text: str) -> Path:
 
 
 def draws(format: str, copies: Sequence[Copy]) -> bool:  # noqa: A002
-    """Whether any of what is asked for shows pictures."""
-    return not {format, *(copy.format for copy in copies)}.isdisjoint(PICTURES)
+    """Whether any of what is asked for shows pictures, or is what they are drawn from later."""
+    return not {format, *(copy.format for copy in copies)}.isdisjoint((*PICTURES, "json"))
 
 
 def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: A002
