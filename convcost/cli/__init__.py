@@ -8,14 +8,16 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import wraps
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
+from typer.models import ArgumentInfo
 
+from convcost.cli.files import protect
 from convcost.cli.interrupts import was_interrupted, watch
 from convcost.cli.options import Quiet
 from convcost.cli.standard_output import abandon_output, open_streams
@@ -88,21 +90,31 @@ def _named(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def _with_quiet(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """``command`` with the one option that all of them have."""
+    """``command`` with the one option that all of them have, and what it reads protected."""
 
     @wraps(command)
     def run(*, quiet: bool, **options: object) -> int | None:
         if quiet:
             be_quiet()
+        protect({label: options[name] for name, label in arguments.items()})
         return command(**options)
 
     signature = inspect.signature(command, eval_str=True)
+    arguments = dict(_arguments(signature))
     kind = inspect.Parameter.KEYWORD_ONLY
     option = inspect.Parameter("quiet", kind, default=False, annotation=Quiet)
     parameters = [*signature.parameters.values(), option]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
+
+
+def _arguments(signature: inspect.Signature) -> Iterator[tuple[str, str]]:
+    """The parameters that aren't options, each with its name in the help."""
+    for name, parameter in signature.parameters.items():
+        for info in get_args(parameter.annotation):
+            if isinstance(info, ArgumentInfo):
+                yield name, str(info.metavar or name.upper())
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ def format_of(file: str, kind: str = "", others: Sequence[str] = ()) -> str:
     Raises:
         ConvcostError: the suffix means none; says which a ``kind`` of report has.
     """
-    suffix = PurePath(file).suffix
+    suffix = PurePath(file).suffix.lower()
     if suffix not in SUFFIXES:
         valid = [one for one, name in SUFFIXES.items() if name in formats_of(kind)]
         raise ConvcostError(
