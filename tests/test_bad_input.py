@@ -207,6 +207,10 @@ def test_only_true_and_false_are_booleans(word: str, tmp_path: Path) -> None:
         (conv("out_channels: 8, kernel_size: '3'"), "conv.kernel_size: expected a whole number"),
         (conv("out_channels: 8, kernel_size: [3, 3, 3, 3]"), "kernel_size: expected a whole"),
         (conv("out_channels: 8, kernel_size: 3, padding: full"), "valid or same, found 'full'"),
+        (
+            conv("out_channels: 8, kernel_size: 3, padding: -1"),
+            "conv.padding: expected a whole number from 0 to 65,536, one per axis",
+        ),
         (conv("out_channels: 8, kernel_size: 3, rate: 2, dilation: 2"), "give one of them"),
         (layers("{upsample: {scale: 2, mode: cubic}}"), "layers[0].upsample.mode: expected"),
         (layers("{upsample: {}}"), "layers[0].upsample: give either scale or size"),
