@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from cli import (
+    COMMAND,
     assert_no_fault,
     convcost,
+    environment,
     fine,
     interrupted,
     refused,
@@ -524,6 +526,45 @@ def test_ctrl_c_before_anything_was_measured_shows_no_data(tmp_path: Path) -> No
     assert "error" in ran.err
     assert "interrupted" in ran.err
     assert_no_fault(ran)
+
+
+INTERRUPTING = """
+import os, signal, sys
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == os.environ["INTERRUPT_AT"]:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "convcost.cli.streams", "convcost.cli.compare"])
+def test_ctrl_c_in_a_start_ends_it(module: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    env = {"PYTHONPATH": str(tmp_path), "INTERRUPT_AT": module}
+    ran = convcost("compare", "--no-measure", env=env)
+    assert ran == (2, "", "error: interrupted\n")
+
+
+def test_ctrl_c_in_a_start_that_ignores_it_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    ran = subprocess.run(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "compare", "--no-measure"],
+        env=environment({"PYTHONPATH": str(tmp_path), "INTERRUPT_AT": "typer"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("primer")
+
+
+def test_whoever_imports_the_command_line_keeps_its_own_ctrl_c() -> None:
+    program = (
+        "import signal\nimport convcost.cli\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.fixture

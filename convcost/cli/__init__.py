@@ -1,7 +1,7 @@
 """The command line: the only place that knows streams, colours and exit codes."""
 
 # isort: off
-import convcost.cli.start  # noqa: F401  for what it does before anything else is imported
+from convcost.cli.start import hand_over  # for what it does before anything else is imported
 # isort: on
 
 import inspect
@@ -154,6 +154,9 @@ def _run() -> int:
     except typer.TyperException as error:
         _print_usage_error(error)
         return STOPPED
+    except KeyboardInterrupt:
+        # while the command was imported, before typer could answer it
+        code = _TYPERS_CTRL_C
     except (BrokenPipeError, SystemExit) as end:
         # the second is typer's answer to the first, and how it ends completion
         return 0 if isinstance(end, SystemExit) and not end.code else STOPPED
@@ -189,3 +192,6 @@ def _internal(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "convcost"
     return f"internal error: {type(error).__name__}: {error} ({place})"
+
+
+hand_over()
