@@ -66,7 +66,7 @@ def counted(folder: Path, text: str, *options: str) -> Any:
         ("folder", "folder: not a layer spec"),
         ("file/spec.yaml", "file/spec.yaml: can't be read: Not a directory"),
         ("spec.txt", "spec.txt: not a layer spec"),
-        ("", "not a layer spec"),
+        ("", "SOURCE is empty"),
     ],
 )
 def test_a_source_that_is_no_file_is_named(source: str, message: str, tmp_path: Path) -> None:

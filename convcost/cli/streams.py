@@ -50,9 +50,9 @@ def parse_copies(texts: Sequence[str], kind: str = "", others: Sequence[str] = (
 
 
 def _parse_copy(text: str, kind: str, others: Sequence[str]) -> Copy:
-    head, colon, rest = text.partition(":")
     if not text:
         raise ConvcostError("--output is empty", "give [FORMAT:]FILE")
+    head, colon, rest = text.partition(":")
     is_named = colon and head in _KNOWN
     if colon and not is_named and head.isalpha() and len(head) > 1:  # one letter is a drive
         raise ConvcostError(
