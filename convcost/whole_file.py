@@ -20,7 +20,7 @@ def write_whole(path: Path, content: bytes) -> None:
         path.write_bytes(content)
         return
     path = Path(os.path.realpath(path))
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".convcost.", delete=False) as new:
         try:
             new.write(content)
             new.flush()

@@ -1,6 +1,6 @@
-"""Makes docs/compare.svg: what ``convcost compare`` shows in a terminal, from a real run.
+"""Makes docs/compare.svg: what ``convcost compare`` shows in a terminal, from a real run's report.
 
-python docs/make_picture.py
+convcost compare --output docs/compare.json && python docs/make_picture.py
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import convcost
 from convcost.render.table import TableView
 
 COLUMNS = 118
+PICTURE = Path(__file__).with_name("compare.svg")
+REPORT = PICTURE.with_suffix(".json")
 
 
-def main() -> None:
-    """Runs the comparison of the README's first command and draws it."""
+def drawn() -> str:
+    """The report of the README's first command as a terminal shows it."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), highlight=False)
-    console.print(TableView(convcost.compare()))
-    svg = console.export_svg(title="convcost compare")
-    Path(__file__).with_name("compare.svg").write_text(svg, encoding="utf-8")
+    console.print(TableView(convcost.load(REPORT)))
+    return console.export_svg(title="convcost compare")
 
 
 if __name__ == "__main__":
-    main()
+    PICTURE.write_text(drawn(), encoding="utf-8")

@@ -153,7 +153,8 @@ import convcost
 def main(arguments):
     from convcost.cli import run
     sys.argv = ["convcost", *arguments]
-    run()
+    code = run()
+    assert code == 0, f"exit code {{code}}"
 {code}
 assert "torch" not in sys.modules and "fvcore" not in sys.modules
 """
@@ -202,3 +203,6 @@ def test_rendering_a_saved_report_never_loads_torch(tmp_path: Path) -> None:
 
 def test_the_test_of_torch_free_paths_can_fail() -> None:
     assert run("import torch").returncode == 1
+    failing = run("main(['compare', 'nowhere.yaml'])")
+    assert failing.returncode == 1
+    assert "AssertionError: exit code 2" in failing.stderr

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from cli import (
+    COMMAND,
     assert_no_fault,
     convcost,
+    environment,
     fine,
     interrupted,
     refused,
@@ -64,7 +66,7 @@ def counted(folder: Path, text: str, *options: str) -> Any:
         ("folder", "folder: not a layer spec"),
         ("file/spec.yaml", "file/spec.yaml: can't be read: Not a directory"),
         ("spec.txt", "spec.txt: not a layer spec"),
-        ("", "not a layer spec"),
+        ("", "SOURCE is empty"),
     ],
 )
 def test_a_source_that_is_no_file_is_named(source: str, message: str, tmp_path: Path) -> None:
@@ -207,6 +209,10 @@ def test_only_true_and_false_are_booleans(word: str, tmp_path: Path) -> None:
         (conv("out_channels: 8, kernel_size: '3'"), "conv.kernel_size: expected a whole number"),
         (conv("out_channels: 8, kernel_size: [3, 3, 3, 3]"), "kernel_size: expected a whole"),
         (conv("out_channels: 8, kernel_size: 3, padding: full"), "valid or same, found 'full'"),
+        (
+            conv("out_channels: 8, kernel_size: 3, padding: -1"),
+            "conv.padding: expected a whole number from 0 to 65,536, one per axis",
+        ),
         (conv("out_channels: 8, kernel_size: 3, rate: 2, dilation: 2"), "give one of them"),
         (layers("{upsample: {scale: 2, mode: cubic}}"), "layers[0].upsample.mode: expected"),
         (layers("{upsample: {}}"), "layers[0].upsample: give either scale or size"),
@@ -520,6 +526,45 @@ def test_ctrl_c_before_anything_was_measured_shows_no_data(tmp_path: Path) -> No
     assert "error" in ran.err
     assert "interrupted" in ran.err
     assert_no_fault(ran)
+
+
+INTERRUPTING = """
+import os, signal, sys
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == os.environ["INTERRUPT_AT"]:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "convcost.cli.streams", "convcost.cli.compare"])
+def test_ctrl_c_in_a_start_ends_it(module: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    env = {"PYTHONPATH": str(tmp_path), "INTERRUPT_AT": module}
+    ran = convcost("compare", "--no-measure", env=env)
+    assert ran == (2, "", "error: interrupted\n")
+
+
+def test_ctrl_c_in_a_start_that_ignores_it_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    ran = subprocess.run(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "compare", "--no-measure"],
+        env=environment({"PYTHONPATH": str(tmp_path), "INTERRUPT_AT": "typer"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("primer")
+
+
+def test_whoever_imports_the_command_line_keeps_its_own_ctrl_c() -> None:
+    program = (
+        "import signal\nimport convcost.cli\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.fixture

@@ -342,6 +342,7 @@ def test_output_takes_the_format_from_the_suffix_or_the_prefix(tmp_path: Path) -
             "markdow:costs.md",
             "there is no format 'markdow'\n  hint: did you mean markdown? formats: ",
         ),
+        ("jnit:x", "there is no format 'jnit'\n  hint: formats: table, json, csv"),
         ("report.html.gz", "use one of .txt, .json, .csv, .md, .html, .svg, .png, or name it"),
         ("nowhere/report.json", "there is no folder nowhere"),
         ("file/report.json", "there is no folder file"),

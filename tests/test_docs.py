@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make", ROOT / "docs" / "make_reference.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make", ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -28,7 +28,18 @@ def reference() -> ModuleType:
 @pytest.mark.parametrize("name", ["cli.md", "spec.md", "python.md"])
 def test_a_reference_page_is_what_the_code_makes(name: str) -> None:
     written = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    assert written == reference().PAGES[name](), "run python docs/make_reference.py"
+    assert written == script("make_reference").PAGES[name](), "run python docs/make_reference.py"
+
+
+def words(picture: str) -> list[str]:
+    return re.findall(r">([^<]+)</text>", picture)
+
+
+def test_the_readmes_picture_is_what_a_terminal_shows() -> None:
+    make = script("make_picture")
+    shown = words(make.PICTURE.read_text(encoding="utf-8"))
+    assert "convcost&#160;compare" in shown
+    assert shown == words(make.drawn()), "run python docs/make_picture.py"
 
 
 def test_the_readme_has_both_commands_once() -> None:

@@ -253,6 +253,29 @@ def test_seen_positions_are_kept_where_pictures_want_them() -> None:
     assert compare(spec, measure=False).seen == ()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compare", "--no-measure"),
+        ("show",),
+        ("profile", str(ROOT / "examples" / "resnet.py"), "--no-measure"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_saved_report_is_drawn_as_its_command_draws_it(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "saved.json").write_text(
+        fine(*command, "--quiet", "--format", "json"), encoding="utf-8"
+    )
+    drawn = fine("render", "saved.json", "--quiet", "--format", "svg", folder=tmp_path)
+    told = {"show": ("compare", "--no-measure", "--per-layer")}.get(command[0], command)
+    there = fine(*told, "--quiet", "--format", "svg")
+    # what is clipped has another number in each process
+    one, other = (re.sub(r"clip\d+", "clip", text) for text in (drawn, there))
+    assert one == other
+
+
 def test_a_report_in_a_notebook_is_a_table() -> None:
     report = compare(str(ROOT / "configs" / "gridding.yaml"), measure=False)
     page = report._repr_html_()  # type: ignore[attr-defined]

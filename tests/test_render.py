@@ -340,7 +340,26 @@ def test_each_suffix_tells_a_known_format() -> None:
 def test_an_unknown_format_names_the_known_ones() -> None:
     with pytest.raises(ConvcostError) as error:
         render(REPORT, "pdf")
-    assert error.value.hint == "formats: table, json, csv, markdown, html, svg, png"
+    assert error.value.hint == "formats: table, json, csv, markdown, html, svg"
+
+
+@pytest.mark.parametrize(
+    ("format", "told"),
+    [
+        ("png", "png is no text\n  hint: write a file: --output report.png\n"),
+        ("junit", "no format 'junit' of a compare\n  hint: formats: table, json, csv, mark"),
+        ("pdf", "no format 'pdf' of a report\n  hint: formats: table, json, csv, markdown, html, "),
+    ],
+)
+def test_render_refuses_what_standard_output_has_not_before_it_writes(
+    format: str,  # noqa: A002  the option's name
+    told: str,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "saved.json").write_text(render(REPORT, "json"), encoding="utf-8")
+    said = refused("render", "saved.json", "--format", format, "-o", "a.md", folder=tmp_path)
+    assert told in said
+    assert not (tmp_path / "a.md").exists()
 
 
 def test_a_report_of_a_source_with_control_characters_is_shown_again(tmp_path: Path) -> None:
@@ -483,3 +502,30 @@ def test_a_name_too_long_for_a_line_breaks_between_its_parts(width: int, tmp_pat
     text = shown(tmp_path / "suggest.json", width)
     assert "\n1: separable@" in text
     assert all(part in text for part in parts)
+
+
+def test_a_field_that_is_not_known_says_why_under_the_table() -> None:
+    holes = compare(measure=False, variants=["atrous:rate=16384", "atrous:rate=2"])
+    why = "at conv: it has holes and spans more than 65,536 positions"
+    for format in ("table", "markdown"):  # noqa: A001  the option's name
+        text = render(holes, format).replace("\\", "")
+        assert f"? receptive field, atrous:rate=16384: {why}" in text
+        assert text.count("more than 65,536") == 1
+
+
+def test_a_small_saving_has_digits_enough_to_be_seen() -> None:
+    counts = {"standard": 4_870_000_000, "separable": 4_868_000_000}
+    found = compare(measure=False, variants=["separable"])
+    rows = (
+        one._replace(
+            values={
+                **one.values,
+                "multiplications": Value("exact", counts[one.variant]),
+                "multiplications_ratio": Value("exact", counts[one.variant] / counts["standard"]),
+            }
+        )
+        for one in found.rows
+    )
+    text = render(found._replace(rows=tuple(rows)), "table")
+    assert text.count("1.0004× fewer") == 2
+    assert "1.0004× fewer multiplications (4.868 G for 4.870 G)." in text

@@ -1,21 +1,23 @@
 """The command line: the only place that knows streams, colours and exit codes."""
 
 # isort: off
-import convcost.cli.start  # noqa: F401  for what it does before anything else is imported
+from convcost.cli.start import hand_over  # for what it does before anything else is imported
 # isort: on
 
 import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import wraps
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
+from typer.models import ArgumentInfo
 
+from convcost.cli.files import protect
 from convcost.cli.interrupts import was_interrupted, watch
 from convcost.cli.options import Quiet
 from convcost.cli.standard_output import abandon_output, open_streams
@@ -88,21 +90,31 @@ def _named(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def _with_quiet(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """``command`` with the one option that all of them have."""
+    """``command`` with the one option that all of them have, and what it reads protected."""
 
     @wraps(command)
     def run(*, quiet: bool, **options: object) -> int | None:
         if quiet:
             be_quiet()
+        protect({label: options[name] for name, label in arguments.items()})
         return command(**options)
 
     signature = inspect.signature(command, eval_str=True)
+    arguments = dict(_arguments(signature))
     kind = inspect.Parameter.KEYWORD_ONLY
     option = inspect.Parameter("quiet", kind, default=False, annotation=Quiet)
     parameters = [*signature.parameters.values(), option]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
+
+
+def _arguments(signature: inspect.Signature) -> Iterator[tuple[str, str]]:
+    """The parameters that aren't options, each with its name in the help."""
+    for name, parameter in signature.parameters.items():
+        for info in get_args(parameter.annotation):
+            if isinstance(info, ArgumentInfo):
+                yield name, str(info.metavar or name.upper())
 
 
 def main() -> None:
@@ -142,6 +154,9 @@ def _run() -> int:
     except typer.TyperException as error:
         _print_usage_error(error)
         return STOPPED
+    except KeyboardInterrupt:
+        # while the command was imported, before typer could answer it
+        code = _TYPERS_CTRL_C
     except (BrokenPipeError, SystemExit) as end:
         # the second is typer's answer to the first, and how it ends completion
         return 0 if isinstance(end, SystemExit) and not end.code else STOPPED
@@ -177,3 +192,6 @@ def _internal(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "convcost"
     return f"internal error: {type(error).__name__}: {error} ({place})"
+
+
+hand_over()

@@ -66,12 +66,15 @@ def command(  # noqa: PLR0913  one parameter for each option
 
     $ convcost check --against origin/main --format github --output report.json
     """
+    from convcost.cli.files import protect, write_whole
     from convcost.cli.interrupts import end_as_interrupted
     from convcost.cli.step_summary import append_summary
-    from convcost.cli.streams import parse_copies, progress, remark, show, write_whole
+    from convcost.cli.streams import parse_copies, progress, remark, show
     from convcost.sources.baseline import format_baseline
+    from convcost.sources.checks import FILE
     from convcost.workflows.check import CheckRequest, check
 
+    protect({"CONFIG": config or FILE})
     copies = parse_copies(output or (), "check")
     request = CheckRequest(config, against, exact, update, seconds, time_limit)
     try:

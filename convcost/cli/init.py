@@ -23,15 +23,15 @@ def command(
     """
     from pathlib import Path
 
-    from convcost.cli.streams import progress, remark, write_whole
+    from convcost.cli.files import need_place, write_whole
+    from convcost.cli.streams import progress, remark
     from convcost.errors import ConvcostError
     from convcost.workflows.first_config import first_config
 
     path = Path(config)
+    need_place(path)
     if path.exists() and not force:
         raise ConvcostError(f"{path}: is already there", "--force replaces it")
-    if not path.parent.is_dir():
-        raise ConvcostError(f"{path}: there is no folder {path.parent}", "make it first")
     with progress() as notify:
         text, notices = first_config(source, path, notify)
     write_whole(path, text.encode())

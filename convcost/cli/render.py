@@ -24,7 +24,9 @@ def command(
     $ convcost render saved.json --format markdown --output saved.csv
     """
     from convcost.cli.streams import parse_copies, show
+    from convcost.render import need_text
     from convcost.sources.saved import load_report
 
     report = load_report(saved)
+    need_text(report.kind, format)
     show(report, format, parse_copies(output or (), report.kind))

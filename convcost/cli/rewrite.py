@@ -59,12 +59,14 @@ def command(  # noqa: PLR0913  one parameter for each option
 
     $ convcost rewrite examples/resnet.py --variant separable --init svd -o separable.pt2
     """
-    from convcost.cli.streams import parse_copies, progress, show, writable, write_whole
+    from convcost.cli.files import writable, write_whole
+    from convcost.cli.streams import parse_copies, progress, show
+    from convcost.sources.source import ends_in
     from convcost.variants.rewrite import Choice
     from convcost.workflows.rewrite import RewriteRequest, rewrite
 
-    programs = [writable(file, file) for file in output or () if file.endswith(_PROGRAM)]
-    reports = [file for file in output or () if not file.endswith(_PROGRAM)]
+    programs = [writable(file, file) for file in output or () if ends_in(file, _PROGRAM)]
+    reports = [file for file in output or () if not ends_in(file, _PROGRAM)]
     copies = parse_copies(reports, others=(_PROGRAM,))
     request = RewriteRequest(
         source=source,

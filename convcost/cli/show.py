@@ -73,6 +73,7 @@ def command(  # noqa: PLR0913  one parameter for each option
         keep=tuple(keep or ()),
         per_layer=True,
         measure=False,
+        pictures=format == "json",
         arguments=parse_arguments(set or ()),
         inputs=tuple(map(parse_shape, input or ())),
     )

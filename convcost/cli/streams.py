@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from convcost.cli.files import writable, write_whole
 from convcost.cli.interrupts import answer, raise_again
 from convcost.errors import ConvcostError, did_you_mean, printable
 from convcost.render import (
@@ -49,12 +50,14 @@ def parse_copies(texts: Sequence[str], kind: str = "", others: Sequence[str] = (
 
 
 def _parse_copy(text: str, kind: str, others: Sequence[str]) -> Copy:
+    if not text:
+        raise ConvcostError("--output is empty", "give [FORMAT:]FILE")
     head, colon, rest = text.partition(":")
     is_named = colon and head in _KNOWN
     if colon and not is_named and head.isalpha() and len(head) > 1:  # one letter is a drive
         raise ConvcostError(
             f"--output {text}: there is no format {head!r}",
-            f"{did_you_mean(head, _KNOWN)}formats: {', '.join(formats_of(kind))}; "
+            f"{did_you_mean(head, formats_of(kind))}formats: {', '.join(formats_of(kind))}; "
             f"./{text} is a file of that name",
         )
     name, file = (head, rest) if is_named else (format_of(text, kind, others), text)
@@ -64,27 +67,9 @@ def _parse_copy(text: str, kind: str, others: Sequence[str]) -> Copy:
     return Copy(name, writable(file, text))
 
 
-def writable(file: str, text: str) -> Path:
-    """A file that can be written, as ``--output`` names it in ``text``.
-
-    Raises:
-        ConvcostError: it can't.
-    """
-    path = Path(file)
-    if not file:
-        raise ConvcostError(f"--output {text}: names no file", "give [FORMAT:]FILE")
-    if not path.parent.is_dir():
-        raise ConvcostError(f"{file}: there is no folder {path.parent}", "make it first")
-    # a device is written to, any other file replaced
-    target = path if path.exists() and not path.is_file() else path.parent
-    if path.is_dir() or not os.access(target, os.W_OK):
-        raise ConvcostError(f"--output {text}: {file}: can't be written there")
-    return path
-
-
 def draws(format: str, copies: Sequence[Copy]) -> bool:  # noqa: A002
-    """Whether any of what is asked for shows pictures."""
-    return not {format, *(copy.format for copy in copies)}.isdisjoint(PICTURES)
+    """Whether any of what is asked for shows pictures, or is what they are drawn from later."""
+    return not {format, *(copy.format for copy in copies)}.isdisjoint((*PICTURES, "json"))
 
 
 def show(report: Report, format: str, copies: Sequence[Copy]) -> None:  # noqa: A002
@@ -118,20 +103,6 @@ def print_view(view: RenderableType) -> None:
 
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
     Console(width=width, highlight=False, emoji=False).print(view, crop=False)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes the whole file or nothing.
-
-    Raises:
-        ConvcostError: it can't be written.
-    """
-    from convcost import whole_file
-
-    try:
-        whole_file.write_whole(path, content)
-    except OSError as error:
-        raise ConvcostError(f"{path}: can't be written: {error.strerror}") from None
 
 
 def print_error(message: str, hint: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -55,7 +56,7 @@ def device_of(module: nn.Module, otherwise: torch.device) -> torch.device:
 
 @contextmanager
 def settled(threads: int | None) -> Iterator[int]:
-    """Torch with ``threads`` (None: its own choice), no gradients, and denormals flushed.
+    """Torch with ``threads`` (None: its own choice), no gradients, and denormals flushed, in quiet.
 
     Gives the number of threads; everything is put back afterwards.
     """
@@ -63,11 +64,19 @@ def settled(threads: int | None) -> Iterator[int]:
     torch.set_num_threads(threads or before)
     torch.set_flush_denormal(True)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), without_padding_warning():
             yield torch.get_num_threads()
     finally:
         torch.set_flush_denormal(flushed)
         torch.set_num_threads(before)
+
+
+@contextmanager
+def without_padding_warning() -> Iterator[None]:
+    """Without torch's warning that padding 'same' may copy the input: what is timed has it in."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Using padding='same' with even kernel.*")
+        yield
 
 
 def _flushes_denormals() -> bool:

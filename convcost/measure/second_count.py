@@ -18,10 +18,9 @@ def _quiet() -> Iterator[None]:
     """Silences the warnings that fvcore is known for, and no others."""
     with warnings.catch_warnings():
         # fvcore scripts and traces with torch.jit, which warns that it is old, in some versions as
-        # a FutureWarning, and of padding 'same'
+        # a FutureWarning
         for category in (DeprecationWarning, FutureWarning):
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=category)
-        warnings.filterwarnings("ignore", message="Using padding='same' with even kernel.*")
         yield
 
 

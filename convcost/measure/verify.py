@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from convcost.measure.machine import without_padding_warning
 from convcost.measure.second_count import MATRIX_OPS, count_operators
 
 CONVOLUTIONS, PRODUCTS, ATTENTION, OTHER = "convolutions", "matrix products", "attention", "other"
@@ -132,8 +132,7 @@ def _slow_attention() -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(value=False)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Using padding='same' with even kernel.*")
+        with without_padding_warning():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(value=fast)

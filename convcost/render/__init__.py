@@ -16,6 +16,7 @@ from convcost.report import Report
 FORMATS = ("table", "json", "csv", "markdown", "html", "svg", "png")
 PICTURES = ("html", "svg", "png")
 """What draws: with the extra ``report``."""
+_NO_TEXT = ("png",)
 CHECK_FORMATS = ("junit", "github", "gitlab", "sarif")
 """Of checks only."""
 SUGGEST_FORMATS = ("yaml",)
@@ -43,18 +44,29 @@ def render(report: Report, format: str) -> str:  # noqa: A002  the option's own 
     Raises:
         ConvcostError: there is no such format of this kind of report, or it is no text.
     """
-    found = _rendered(report, format)
-    if isinstance(found, bytes):
+    need_text(report.kind, format)
+    return str(_rendered(report, format))
+
+
+def need_text(kind: str, format: str) -> None:  # noqa: A002  the option's own name
+    """Refuses what isn't a format of text of this ``kind`` of report.
+
+    Raises:
+        ConvcostError: it isn't.
+    """
+    if format in _NO_TEXT:
         raise ConvcostError(f"{format} is no text", f"write a file: --output report.{format}")
-    return found
+    _need(kind, format, [one for one in formats_of(kind) if one not in _NO_TEXT])
 
 
-def _rendered(report: Report, format: str) -> str | bytes:  # noqa: A002  the option's own name
-    formats = formats_of(report.kind)
+def _need(kind: str, format: str, formats: Sequence[str]) -> None:  # noqa: A002  the same
     if format not in formats:
-        what = f"a {report.kind}" if format in (*CHECK_FORMATS, *SUGGEST_FORMATS) else "a report"
+        what = f"a {kind}" if format in (*CHECK_FORMATS, *SUGGEST_FORMATS) else "a report"
         message = f"no format {format!r} of {what}"
         raise ConvcostError(message, f"formats: {', '.join(formats)}")
+
+
+def _rendered(report: Report, format: str) -> str | bytes:  # noqa: A002  the same
     module = _OF_CHECKS.get(format, format) if report.kind == "check" else format
     found: str | bytes = import_module(f"convcost.render.{module}").render(report)
     return found
@@ -66,7 +78,8 @@ def render_file(report: Report, format: str) -> bytes:  # noqa: A002  the option
     Raises:
         ConvcostError: there is no such format of this kind of report.
     """
-    found: str | bytes = _rendered(report, format)
+    _need(report.kind, format, formats_of(report.kind))
+    found = _rendered(report, format)
     return found if isinstance(found, bytes) else found.encode()
 
 
@@ -81,7 +94,7 @@ def format_of(file: str, kind: str = "", others: Sequence[str] = ()) -> str:
     Raises:
         ConvcostError: the suffix means none; says which a ``kind`` of report has.
     """
-    suffix = PurePath(file).suffix
+    suffix = PurePath(file).suffix.lower()
     if suffix not in SUFFIXES:
         valid = [one for one, name in SUFFIXES.items() if name in formats_of(kind)]
         raise ConvcostError(

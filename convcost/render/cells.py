@@ -8,8 +8,8 @@ from convcost.ops import format_shape
 from convcost.report import METRICS, Report, Row, Value, number
 from convcost.units import (
     FORMATTERS,
+    format_apart,
     format_digits,
-    format_factor,
     format_percent,
     format_seconds_range,
     format_settings,
@@ -284,4 +284,5 @@ def compared(ratio: Value, below: str, above: str) -> str:
     share = number(ratio)
     if share == 1:
         return "same"
-    return f"{format_factor(1 / share)} {below}" if share < 1 else f"{format_factor(share)} {above}"
+    factor, _ = format_apart("factor", 1 / share if share < 1 else share, 1)
+    return f"{factor} {below if share < 1 else above}"

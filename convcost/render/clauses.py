@@ -9,7 +9,7 @@ from convcost.render.cells import compared, format_value, row_label
 from convcost.report import MOST_OVERHEAD, Report, Row, Value, number
 from convcost.units import (
     and_list,
-    format_count,
+    format_apart,
     format_factor,
     format_percent,
     format_seconds,
@@ -28,10 +28,8 @@ def paper(row: Row, reference: Row) -> str:
     if counts[0] == counts[1]:
         return f"on paper as many multiplications{_field_change(row, reference)}"
     words = compared(ratio, "fewer", "more")
-    return (
-        f"on paper {words} multiplications ({format_count(counts[0])} for "
-        f"{format_count(counts[1])}){_field_change(row, reference)}"
-    )
+    mine, other = format_apart("count", *counts)
+    return f"on paper {words} multiplications ({mine} for {other}){_field_change(row, reference)}"
 
 
 def _field_change(row: Row, reference: Row) -> str:

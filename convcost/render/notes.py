@@ -42,11 +42,14 @@ def footnotes(report: Report) -> Iterator[str]:
     marks = {mark(row) for row in report.rows}
     if report.kind == "profile":
         yield from _profile_notes(report)
+    else:
+        yield from _unknown(report.rows)
     if "✓" in marks:
         yield "✓ fvcore counts the same"
     yield from _second_counts(report.rows)
 
 
+_COUNTED = ("receptive_field", "multiplications", "multiplications_ratio")
 _WHY_BEYOND = {
     "memory": "its data came from the caches, and the bandwidth is that of memory",
     "compute": "its kernel multiplied less than is counted, as Winograd's algorithm does",
@@ -91,6 +94,18 @@ def _is_beyond_roofline(row: Row) -> bool:
     if latency is None or latency.value is None or best is None or not best.value:
         return False
     return "bound" not in row.values
+
+
+def _unknown(rows: Sequence[Row]) -> Iterator[str]:
+    """Why a ``?`` of what is counted stands there, once for all variants of which it holds."""
+    told: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        for key in _COUNTED:
+            value = row.values.get(key)
+            if value is not None and value.value is None and value.reason:
+                told.setdefault((METRICS[key].label, value.reason), []).append(row)
+    for (label, reason), same in told.items():
+        yield f"? {label}, {', '.join(map(row_label, same))}: {reason}"
 
 
 def _second_counts(rows: Sequence[Row]) -> Iterator[str]:

@@ -40,12 +40,13 @@ def load_exported(source: str) -> Exported:
     Raises:
         ConvcostError: it can't be read, isn't such a program, or holds what could run code.
     """
-    if not Path(source).is_file():
+    if not os.path.isfile(source):  # noqa: PTH113  pathlib's raises where a name is too long
         read_bytes(Path(source), source)
     try:
         check_archive(source)
-        with weights_only():
-            program = _the_program(load_pt2(source).exported_programs, source)
+        # by its name torch takes only what ends in .pt2
+        with weights_only(), Path(source).open("rb") as file:
+            program = _the_program(load_pt2(file).exported_programs, source)
         return Exported(_module(program), program.example_inputs, _is_free(program))
     except ConvcostError:
         raise

@@ -50,7 +50,7 @@ def padding(value: object, words: tuple[str, ...] = ()) -> str | PerAxis | Pairs
         return per_axis(value, 0, MAX_SETTING)
     except ValueError:
         *others, last = (
-            "a whole number",
+            f"a whole number from 0 to {MAX_SETTING:,}",
             "one per axis",
             "a [before, after] pair per axis",
             *words,

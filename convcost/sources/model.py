@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from convcost.sources.python_file import (
     importable,
     run_file,
 )
+from convcost.sources.source import ends_in
 from convcost.sources.user_code import user_code
 
 if TYPE_CHECKING:
@@ -68,9 +70,9 @@ def load_model(
         ConvcostError: there is no such model, its code raises, or its input can't be known.
     """
     path, attr = _split(source)
-    if path.endswith(".pt2"):
+    if ends_in(path, ".pt2"):
         return _load_program(source, settings, inputs)
-    file = Path(path).absolute() if path.endswith(".py") else None
+    file = Path(path).absolute() if ends_in(path, ".py") else None
     folders = folders_of_file(file) if file else folders_of_module()
     with importable(folders, path):
         place = run_file(file, path) if file else import_named(path, source)
@@ -123,24 +125,25 @@ def _split(source: str) -> tuple[str, str]:
     Raises:
         ConvcostError: it is none of the valid forms.
     """
-    if source.endswith((".py", ".pt2")):
+    if ends_in(source, (".py", ".pt2")):
         return source, ""
     path, colon, attr = source.rpartition(":")
     if not colon:
         raise _not_a_source(source)
-    if path.endswith(".pt2"):
+    if ends_in(path, ".pt2"):
         raise ConvcostError(f"{source}: a .pt2 program has no attributes", f"give {path}")
     if not _DOTTED.fullmatch(attr):
         raise ConvcostError(f"{source}: {attr!r} after the colon is not a name", _VALID)
-    if not path.endswith(".py") and not _DOTTED.fullmatch(path):
+    if not ends_in(path, ".py") and not _DOTTED.fullmatch(path):
         raise ConvcostError(f"{source}: {path} is neither a Python file nor a module", _VALID)
     return path, attr
 
 
 def _not_a_source(source: str) -> ConvcostError:
-    if source and Path(source).is_dir():
+    # pathlib's raise where a name is too long
+    if os.path.isdir(source):  # noqa: PTH112
         return ConvcostError(f"{source}: is a directory, not a file", _VALID)
-    if source and Path(source).exists():
+    if os.path.exists(source):  # noqa: PTH110
         return ConvcostError(f"{source}: is neither a .py nor a .pt2 file", _VALID)
     if _DOTTED.fullmatch(source):
         return ConvcostError(f"{source}: no such file; a module needs :attr", _VALID)

@@ -10,13 +10,18 @@ NO_INPUT = "no input given"
 """How the notice of a guessed input begins."""
 
 
+def ends_in(name: str, suffixes: str | tuple[str, ...]) -> bool:
+    """Whether a file's name has one of these suffixes, in capitals too."""
+    return name.lower().endswith(suffixes)
+
+
 def is_spec(source: str) -> bool:
     """Whether a source is a layer spec."""
-    return source.endswith(_SPECS)
+    return ends_in(source, _SPECS)
 
 
 def is_model(source: str | None) -> bool:
     """Whether a source names a model, as a file or with ``:attr``."""
     if source is None or is_spec(source):
         return False
-    return source.endswith(_MODELS) or ":" in source
+    return ends_in(source, _MODELS) or ":" in source

@@ -11,7 +11,7 @@ from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.notify import Notify, silently
 from convcost.ops import Conv, Shape
 from convcost.report import Report, Row, Value, exact, number, unavailable
-from convcost.sources.source import is_model, is_spec
+from convcost.sources.source import ends_in, is_model, is_spec
 from convcost.sources.spec import load_spec
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.mixed import Mixed, rewrite_mixed
@@ -161,10 +161,10 @@ def spec_path(source: str | None) -> str:
     if source is None:
         return str(Path(__file__).parents[1] / SHIPPED_SPEC)
     if not is_spec(source):
-        raise ConvcostError(
-            f"{source}: not a layer spec, nor a model",
-            "give a .yaml file, model.py, model.py:attr or package.module:attr",
-        )
+        hint = "give a .yaml file, model.py, model.py:attr or package.module:attr"
+        if ends_in(source, ".json"):
+            hint = f"convcost render {source} shows a saved report, convcost diff compares two"
+        raise ConvcostError(f"{source}: not a layer spec, nor a model", hint)
     return source
 
 

@@ -14,6 +14,7 @@ from convcost.measure.settings import Settings
 from convcost.notify import Notify
 from convcost.ops import Input
 from convcost.report import Finding, Report, Row, Value
+from convcost.sources.source import ends_in
 from convcost.variants import STANDARD, VARIANTS, Variant, parse_variant
 from convcost.variants.dense import halved_stride
 from convcost.variants.mixed import Mixed
@@ -119,7 +120,7 @@ def load(
     from convcost.workflows.profile import traced  # noqa: PLC0415  the same
 
     source = str(request.source)
-    if source.endswith(".pt2"):
+    if ends_in(source, ".pt2"):
         raise ConvcostError(
             f"{source}: an exported program has no modules left to rewrite: it is a list of ops",
             "rewrite the model that it was exported from, and export that",

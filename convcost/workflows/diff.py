@@ -20,7 +20,7 @@ from convcost.sources.revisions import (
     tree_of,
 )
 from convcost.sources.saved import load_report
-from convcost.sources.source import FILES
+from convcost.sources.source import FILES, ends_in
 from convcost.units import format_settings
 from convcost.workflows.advice import OF_DIFFS, advising, with_notices
 from convcost.workflows.count import as_it_stands
@@ -64,7 +64,7 @@ def diff(base: str, head: str, notify: Notify = silently) -> Report:
 
 def _report(text: str, notify: Notify) -> Report:
     notify(f"loading {text}", None)
-    report = load_report(text) if text.endswith(".json") else _counted(text)
+    report = load_report(text) if ends_in(text, ".json") else _counted(text)
     if report.kind not in ("profile", "compare"):
         raise ConvcostError(
             f"{text}: a report of {report.kind} has no layers to compare",
@@ -107,8 +107,8 @@ def _counted(text: str) -> Report:
 def _split(text: str) -> tuple[str, str]:
     """The revision, or '', and the source: ``main:model.py``, but ``model.py:attr`` has none."""
     head, colon, rest = text.partition(":")
-    is_source = rest.endswith(FILES) or ":" in rest
-    if colon and is_source and not head.endswith(FILES):
+    is_source = ends_in(rest, FILES) or ":" in rest
+    if colon and is_source and not ends_in(head, FILES):
         return head, rest
     return "", text
 

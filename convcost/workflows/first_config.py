@@ -15,7 +15,7 @@ from convcost.notify import Notify, silently
 from convcost.report import METRICS, Report, Value
 from convcost.sources.checks import BASELINE
 from convcost.sources.revisions import tree_of
-from convcost.sources.source import FILES, NO_INPUT, is_spec
+from convcost.sources.source import FILES, NO_INPUT, ends_in, is_spec
 from convcost.workflows.advice import OF_CONFIGS, OF_WRITTEN, advising, reworded
 from convcost.workflows.sides import opened
 
@@ -72,7 +72,7 @@ def _name(source: str, sources: Sequence[str]) -> str:
 
     def short(text: str) -> str:
         path, _, attr = text.partition(":")
-        stem = Path(path).stem if path.endswith(FILES) else attr
+        stem = Path(path).stem if ends_in(path, FILES) else attr
         return stem or text
 
     return source if [*map(short, sources)].count(short(source)) > 1 else short(source)
@@ -81,7 +81,7 @@ def _name(source: str, sources: Sequence[str]) -> str:
 def _relative(source: str, path: Path) -> str:
     """A source as seen from the configuration's folder."""
     file, colon, attr = source.partition(":")
-    if not file.endswith(FILES):
+    if not ends_in(file, FILES):
         return source
     inside = os.path.relpath(file, path.absolute().parent)
     return Path(inside).as_posix() + colon + attr

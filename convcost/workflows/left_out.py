@@ -10,6 +10,8 @@ from convcost.graph import Graph, Node
 from convcost.ops import Matmul
 from convcost.report import number
 
+UNREAD = "fvcore leaves out what nothing reads"
+
 Families = Callable[[Node], str]
 LeftOut = dict[str, dict[str, int]]
 """Multiplications by the family of their op, for each reason."""
@@ -18,11 +20,11 @@ LeftOut = dict[str, dict[str, int]]
 def left_out_by_fvcore(graph: Graph, costs: Costs, family_of: Families) -> LeftOut:
     """What it doesn't count: what tracing drops, and the batch over which a side is broadcast."""
     counts = [int(number(values["multiplications"])) for values in costs.rows]
-    unread = ((i, counts[i]) for i in _unread(graph))
+    dropped = ((i, counts[i]) for i in unread(graph))
     broadcast = ((i, counts[i] - _of_first(graph, i)) for i in _products(graph))
     found: LeftOut = {}
     for reason, missing in {
-        "fvcore leaves out what nothing reads": unread,
+        UNREAD: dropped,
         "fvcore counts a product once for all that its first side is broadcast over": broadcast,
     }.items():
         for index, count in missing:
@@ -41,7 +43,7 @@ def reason_of(missing: int, family: str, left_out: LeftOut) -> str | None:
     return next((reason for reason, amount in amounts.items() if amount == missing), None)
 
 
-def _unread(graph: Graph) -> Iterator[int]:
+def unread(graph: Graph) -> Iterator[int]:
     """Nodes of which neither an output nor another node needs anything."""
     read = {graph.output}
     for index in range(len(graph.nodes) - 1, -1, -1):

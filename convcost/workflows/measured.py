@@ -10,6 +10,7 @@ from convcost.graph import Graph
 from convcost.measure.settings import Settings
 from convcost.ops import Pool
 from convcost.report import Finding, Row, Value, exact, number, unavailable
+from convcost.workflows.left_out import UNREAD, unread
 from convcost.workflows.verify import POOLS_COUNTED, as_convolutions
 
 if TYPE_CHECKING:
@@ -79,21 +80,30 @@ def estimated(estimate: Estimate) -> Value:
 def _second_count(variant: str, cost: Costs, graph: Graph, outcome: Outcome) -> Value:
     """Fvcore's count, with the reason of its difference where that is known."""
     counted = outcome.fvcore_multiplications[variant]
-    padded = outcome.string_padded[variant]
-    missed = sum(
-        number(values["multiplications"])
-        for node, values in zip(graph.nodes, cost.rows, strict=True)
-        if node.name in padded
-    )
-    averages = {n.name for n in graph.nodes if isinstance(n.op, Pool) and n.op.is_dilated_average}
-    added = as_convolutions(graph, averages)
-    if counted + missed - added != number(cost.totals["multiplications"]):
+    missing = _missing(cost, graph, outcome.string_padded[variant])
+    known = {reason: count for reason, count in missing if count}
+    if counted + sum(known.values()) != number(cost.totals["multiplications"]):
         return exact(counted)
-    reasons = (
-        f"fvcore counts 0 for string padding, which {', '.join(padded)} ran with" if missed else "",
-        POOLS_COUNTED if added else "",
+    return Value("exact", counted, reason="; ".join(known) or None)
+
+
+def _missing(
+    cost: Costs, graph: Graph, string_padded: Iterable[str]
+) -> Iterator[tuple[str, float]]:
+    """What fvcore is known to leave out, each with its reason; negative where it counts more."""
+    multiplied = {
+        node.name: number(values["multiplications"])
+        for node, values in zip(graph.nodes, cost.rows, strict=True)
+    }
+    dropped = {graph.nodes[index].name for index in unread(graph)}
+    padded = [name for name in string_padded if name not in dropped]
+    averages = {n.name for n in graph.nodes if isinstance(n.op, Pool) and n.op.is_dilated_average}
+    yield UNREAD, sum(multiplied[name] for name in dropped)
+    yield (
+        f"fvcore counts 0 for string padding, which {', '.join(padded)} ran with",
+        sum(multiplied[name] for name in padded),
     )
-    return Value("exact", counted, reason="; ".join(filter(None, reasons)) or None)
+    yield POOLS_COUNTED, -as_convolutions(graph, averages - dropped)
 
 
 def second_count_findings(rows: Iterable[Row]) -> Iterator[Finding]:

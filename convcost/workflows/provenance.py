@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from convcost.errors import ConvcostError
 from convcost.sources.revisions import code_folders
-from convcost.sources.source import FILES
+from convcost.sources.source import FILES, ends_in
 
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -53,8 +53,8 @@ def own_source(source: str, tree: Tree) -> str:
     Raises:
         ConvcostError: it is a file outside the repository, of which no revision has its own.
     """
-    file = source if source.endswith(FILES) else source.rpartition(":")[0]
-    is_file = file.endswith(FILES)
+    file = source if ends_in(source, FILES) else source.rpartition(":")[0]
+    is_file = ends_in(file, FILES)
     if tree.other is None or not is_file or _is_code_of(Path(file), tree.root):
         return source
     if _is_code_of(Path(file), tree.other):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convcost.errors import ConvcostError, MissingError
 from convcost.measure.settings import ITEMSIZES, Settings
 from convcost.measure.workers import connect
-from convcost.sources.source import is_spec
+from convcost.sources.source import ends_in, is_spec
 from convcost.variants import STANDARD, parse_variant
 from convcost.workflows.compare import CompareRequest, compare
 from convcost.workflows.count import count_model, count_spec
@@ -142,7 +142,7 @@ class _Worker:
         """Raises where a model came from another tree than the worker's own."""
         if self._tree.other is not None:
             module, colon, _ = source.rpartition(":")
-            if colon and not module.endswith(".py"):
+            if colon and not ends_in(module, ".py"):
                 check_source(module, source, self._tree)
             check_imports(source, self._tree)
 
