@@ -48,8 +48,9 @@ def _in_a_notebook(report: Report) -> str:
 
 
 def _as_text(report: Report) -> str:
-    """A report as ``print`` shows it."""
-    return _render(report, "table")
+    """A report as ``print`` shows it: what its command writes to both streams."""
+    notes = (f"note: {notice}\n" for notice in report.notices)
+    return "".join(notes) + _render(report, "table")
 
 
 # a report knows no renderer, so what knows both puts them together

@@ -457,6 +457,11 @@ def test_print_shows_a_report_as_its_table() -> None:
     assert repr(report).startswith("Report(kind='diff'")
 
 
+def test_print_shows_the_notices_too() -> None:
+    report = Report("diff", "a → b", (), {}, (), notices=("first", "second"))
+    assert str(report) == f"note: first\nnote: second\n{render(report, 'table')}"
+
+
 def test_a_diff_that_has_no_room_keeps_what_layers_have(tmp_path: Path) -> None:
     rows = tuple(
         changed(f"layer{i}", parameters=(1_000, 2_000), multiplications=(10_000, 20_000))
