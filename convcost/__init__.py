@@ -132,8 +132,8 @@ def profile(  # noqa: PLR0913  the command's own options
     """A model's layers, as ``convcost profile`` shows them.
 
     ``model`` is a module, or SOURCE as text with ``arguments`` for a factory; ``input`` a shape, a
-    list or dict of shapes, a tensor, or a tuple or dict of tensors for ``forward``. The module is
-    as before afterwards.
+    list or dict of shapes, a tensor, or a tuple or dict of tensors for ``forward``, and ``[[…]]``
+    where it takes one list. The module is as before afterwards.
 
     Raises:
         ConvcostError: the model can't be loaded or run so.

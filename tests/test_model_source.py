@@ -390,6 +390,44 @@ def test_a_dict_of_shapes_is_keyword_arguments() -> None:
     assert from_module(nn.ReLU(), given).kwargs == given
 
 
+BATCH = """class Batch(nn.Module):
+    def forward(self, batch):
+        return batch["image"]
+"""
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        "{'image': torch.zeros(2, 3)}",
+        "{'image': (2, 3)}",
+        "{'batch': {'image': (2, 3)}}",
+        "[{'image': (2, 3)}]",
+        "[{'image': torch.zeros(2, 3)}]",
+    ],
+)
+def test_one_argument_may_be_a_dict(example: str) -> None:
+    loaded = load_model(write(f"{IMPORTS}{BATCH}\nexample_inputs = {example}\n"), {}, ())
+    (batch,) = (*loaded.args, *loaded.kwargs.values())
+    assert set(batch) == {"image"}
+    assert batch["image"].shape == (2, 3)
+
+
+def test_shapes_are_read_at_any_depth() -> None:
+    (pair,) = from_module(nn.ReLU(), [[(2, 3), (4,)]]).args
+    assert [tuple(tensor.shape) for tensor in pair] == [(2, 3), (4,)]
+    given = [{"image": torch.zeros(1), "size": (8, 8)}]
+    assert from_module(nn.ReLU(), given).args == tuple(given)
+
+
+def test_a_dict_is_keyword_arguments_where_others_may_be_meant() -> None:
+    class Takes(nn.Module):
+        def forward(self, batch: object = None, **others: object) -> object:
+            return batch or others
+
+    assert set(from_module(Takes(), {"image": (2, 3)}).kwargs) == {"image"}
+
+
 def test_inputs_of_the_command_line_win() -> None:
     loaded = load(NET + "example_inputs = 1 / 2\n", inputs=[(1, 3, 9, 9), (2, 5)])
     assert [tuple(tensor.shape) for tensor in loaded.args] == [(1, 3, 9, 9), (2, 5)]
