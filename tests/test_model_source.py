@@ -635,6 +635,15 @@ def test_an_exception_in_the_factory_is_told_of_the_real_build() -> None:
     assert error.hint == "raised in make(…)"
 
 
+@pytest.mark.parametrize("given", ["None", "none"])
+def test_a_factory_that_fails_on_none_as_text(given: str) -> None:
+    text = f"{NET}def make(weights): return {{}}[weights] if weights else Net()\n"
+    error = refused_file(text, "make", weights=given)
+    hint = f"weights is the text '{given}' (--set weights=null gives None)"
+    assert error.hint == f"raised in make(…); {hint}"
+    assert refused_file(text, "make", weights="imagenet").hint == "raised in make(…)"
+
+
 def test_an_exception_that_torch_raises_below_the_model() -> None:
     error = refused_file(NET.replace("3, width, 3", "3, width, 3, groups=2"))
     assert error.message.startswith("net.py:5: ValueError: ")

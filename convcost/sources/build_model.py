@@ -33,7 +33,7 @@ def build_model(
     name = getattr(make, "__name__", "the factory")
     model = None if real else _build_on_meta(make, settings)
     if model is None:
-        with user_code(source, f"in {name}(…)"):
+        with user_code(source, f"in {name}(…){_texts_for_none(settings)}"):
             model = make(**settings)
     if not isinstance(model, nn.Module):
         raise ConvcostError(
@@ -41,6 +41,15 @@ def build_model(
             "give a class of nn.Module, or a function that returns a module",
         )
     return model
+
+
+def _texts_for_none(settings: Mapping[str, object]) -> str:
+    """What to say of arguments that are text where None may be meant."""
+    return "".join(
+        f"; {key} is the text {value!r} (--set {key}=null gives None)"
+        for key, value in settings.items()
+        if isinstance(value, str) and value.lower() == "none"
+    )
 
 
 def _build_on_meta(make: Factory, settings: Mapping[str, object]) -> object:

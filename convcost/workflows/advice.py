@@ -43,6 +43,7 @@ def _parameter(option: re.Match[str]) -> str:
 
 OF_CODE: Words = {
     ": level: off leaves it out": "",
+    r" \(--set \S+=null gives None\)": "",
     _KEYWORDS: "; an input that is a list or a dict is given as [[…]] or [{…}]",
     "--no-measure": "measure=False",
     "--input": "input=",
