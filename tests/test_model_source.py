@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convcost.errors import ConvcostError
 from convcost.sources.model import LoadedModel, from_module, load_model
@@ -736,10 +736,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_exported_program(program: Path) -> None:
     loaded = load_model(str(program), {}, ())
     assert loaded.name == "small"
-    assert loaded.args[0].shape == (2, 3, 8, 8)
+    assert loaded.args[0].shape == (1, 3, 8, 8)
     assert not any(part.training for part in loaded.module.modules())
     result = loaded.module(*loaded.args, **loaded.kwargs)
-    assert result["out"].shape == (2, 4, 6, 6)
+    assert result["out"].shape == (1, 4, 6, 6)
     assert result["size"] == 4
 
 
@@ -749,17 +749,51 @@ def test_an_exported_program_with_shapes(program: Path) -> None:
     assert not loaded.kwargs
 
 
-def test_a_program_with_a_free_batch_says_which_it_takes(tmp_path: Path) -> None:
-    net, sample = nn.Conv2d(3, 4, 3), (torch.zeros(2, 3, 8, 8),)
-    free = torch.export.export(net, sample, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-    source = str(tmp_path / "free.pt2")
-    torch.export.save(free, source)
+def exported(folder: Path, **free: Any) -> str:
+    """A program of a convolution, whose ``free`` axes are those of torch.export."""
+    sample = (torch.zeros(3, 3, 8, 8),)
+    program = torch.export.export(nn.Conv2d(3, 4, 3), sample, dynamic_shapes=free)
+    torch.export.save(program, folder / "free.pt2")
+    return str(folder / "free.pt2")
+
+
+def test_a_program_with_a_free_batch_is_given_one(tmp_path: Path) -> None:
+    source = exported(tmp_path, input={0: torch.export.Dim.DYNAMIC})
     loaded = load_model(source, {}, ())
+    assert loaded.args[0].shape == (1, 3, 8, 8)
+    assert loaded.notices == ("the program takes any batch: 1×3×8×8 is assumed; use --input",)
+    given = load_model(source, {}, [(2, 3, 8, 8)])
+    assert (given.args[0].shape, given.notices) == ((2, 3, 8, 8), ())
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
+        {0: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},
+        {0: torch.export.Dim("batch", min=3)},
+    ],
+    ids=["a width too", "three or more"],
+)
+def test_a_program_of_several_sizes_says_which_it_takes(free: Any, tmp_path: Path) -> None:
+    loaded = load_model(exported(tmp_path, input=free), {}, ())
+    assert loaded.args[0].shape == (3, 3, 8, 8)
     assert loaded.notices == (
-        "the program takes inputs of several sizes: 2×3×8×8 of its export is assumed; use --input",
+        "the program takes inputs of several sizes: 3×3×8×8 of its export is assumed; use --input",
     )
-    given = load_model(source, {}, [(1, 3, 8, 8)])
-    assert (given.args[0].shape, given.notices) == ((1, 3, 8, 8), ())
+
+
+def test_only_inputs_whose_batch_is_free_are_given_one(tmp_path: Path) -> None:
+    sample = (torch.zeros(2, 8, 4), torch.zeros(2, 8, 4), torch.zeros(2, 1))
+
+    class Net(nn.Module):
+        def forward(self, x: Tensor, more: Tensor, fixed: Tensor) -> Tensor:
+            return x + more + fixed.sum()
+
+    batch = {0: torch.export.Dim.DYNAMIC}
+    program = torch.export.export(Net(), sample, dynamic_shapes=(batch, batch, {}))
+    torch.export.save(program, tmp_path / "three.pt2")
+    loaded = load_model(str(tmp_path / "three.pt2"), {}, ())
+    assert [len(tensor) for tensor in loaded.args] == [1, 1, 2]
 
 
 def test_settings_mean_nothing_to_an_exported_program(program: Path) -> None:
