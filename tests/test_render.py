@@ -487,6 +487,12 @@ def test_a_diff_guesses_anew_where_the_saved_report_guessed(tmp_path: Path) -> N
     assert "the inputs differ: 1×3×224×224 and 1×4×224×224" in ran.err
 
 
+def test_a_file_called_as_a_part_of_torch_is_in_no_ones_way(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(f"import cuda\n{IMAGES}example_inputs = (1, 3, 9, 9)\n")
+    (tmp_path / "cuda.py").write_text("import torch\nfrom torch import nn\n")
+    assert "nothing differs" in fine("diff", "net.py", "net.py", folder=tmp_path)
+
+
 def test_print_shows_a_report_as_its_table() -> None:
     report = Report("diff", "a → b", (), {}, ())
     assert str(report) == render(report, "table")
