@@ -48,8 +48,9 @@ def _in_a_notebook(report: Report) -> str:
 
 
 def _as_text(report: Report) -> str:
-    """A report as ``print`` shows it."""
-    return _render(report, "table")
+    """A report as ``print`` shows it: what its command writes to both streams."""
+    notes = (f"note: {notice}\n" for notice in report.notices)
+    return "".join(notes) + _render(report, "table")
 
 
 # a report knows no renderer, so what knows both puts them together
@@ -131,8 +132,8 @@ def profile(  # noqa: PLR0913  the command's own options
     """A model's layers, as ``convcost profile`` shows them.
 
     ``model`` is a module, or SOURCE as text with ``arguments`` for a factory; ``input`` a shape, a
-    list or dict of shapes, a tensor, or a tuple or dict of tensors for ``forward``. The module is
-    as before afterwards.
+    list or dict of shapes, a tensor, or a tuple or dict of tensors for ``forward``, and ``[[…]]``
+    where it takes one list. The module is as before afterwards.
 
     Raises:
         ConvcostError: the model can't be loaded or run so.

@@ -9,19 +9,24 @@ _DECIMAL = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 _BINARY = ((2.0**40, " TiB"), (2.0**30, " GiB"), (2.0**20, " MiB"), (2.0**10, " KiB"))
 _TIME = ((1.0, " s"), (1e-3, " ms"), (1e-6, " µs"), (1e-9, " ns"))
 
+_BYTES = {
+    "B": "1",
+    "kB": "1e3",
+    "MB": "1e6",
+    "GB": "1e9",
+    "TB": "1e12",
+    "KiB": "1024",
+    "MiB": "1048576",
+    "GiB": "1073741824",
+    "TiB": "1099511627776",
+}
 SUFFIXES: dict[str, dict[str, str]] = {
     "count": {"": "1", "k": "1e3", "M": "1e6", "G": "1e9", "T": "1e12"},
     "bytes": {
         "": "1",
-        "B": "1",
-        "kB": "1e3",
-        "MB": "1e6",
-        "GB": "1e9",
-        "TB": "1e12",
-        "KiB": "1024",
-        "MiB": "1048576",
-        "GiB": "1073741824",
-        "TiB": "1099511627776",
+        **_BYTES,
+        # Mb are bits, but nobody means them by MB or mb
+        **{case(key): _BYTES[key] for case in (str.upper, str.lower) for key in _BYTES if key[1:]},
     },
     "seconds": {"s": "1", "ms": "1e-3", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ns": "1e-9"},
     "share": {"": "1", "%": "0.01"},
@@ -71,7 +76,7 @@ def parse_quantity(text: str, unit: str) -> int | float:
 
 def expected_quantity(unit: str) -> str:
     """What a quantity of ``unit`` looks like, for an error."""
-    suffixes = ", ".join(filter(None, SUFFIXES[unit]))
+    suffixes = ", ".join(filter(None, _BYTES if unit == "bytes" else SUFFIXES[unit]))
     forms = f" ({suffixes})" if suffixes else ""
     return f"expected a number such as {_EXAMPLES[unit]}{forms}"
 

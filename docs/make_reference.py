@@ -167,7 +167,7 @@ model = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 3
 report = convcost.profile(model, input=(1, 3, 32, 32), measure=False)
 assert report.totals["parameters"].value == sum(p.numel() for p in model.parameters())
 assert report.totals["receptive_field"].value == (5, 5)
-print(report)  # the table; convcost.render(report, "markdown") gives other formats
+print(report)  # its notices and the table; convcost.render(report, "markdown") gives other formats
 
 report = convcost.compare("configs/primer.yaml", variants=["separable"], measure=False)
 standard, separable = report.rows

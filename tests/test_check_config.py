@@ -72,6 +72,8 @@ VALID = [
     limits(multiplications={"max_increase": "150 %"}),
     limits(multiplications={"max_increase": 0.5, "level": "warn"}),
     limits(receptive_field_density={"min": "90%"}, arithmetic_intensity={"min": 3.5}),
+    limits(receptive_field_density={"min": "0.5", "max": "100.0 %"}),
+    limits(parameter_bytes={"max": "20 mb", "min": "1 KB"}),
     limits(peak_activation_bytes={"max": "20 MB"}, bytes_moved={"max": "1.5GiB"}),
     limits(latency={"max_increase": "5%", "min_delta": "50 us"}),
     limits(latency={"max": "1.5 ms"}),
@@ -130,6 +132,10 @@ INVALID: list[object] = [
     limits(parameters={"maximum": 1}),
     limits(parameters={"max": 1, "min_delta": 1}),
     limits(parameters={"min_delta": 1}),
+    limits(receptive_field_density={"min": 90}),
+    limits(receptive_field_density={"max": "1.5"}),
+    limits(receptive_field_density={"max": "101%"}),
+    limits(parameter_bytes={"max": "20 Mb"}),
     limits(parameters={"max_increase": 5}),
     limits(parameters={"max_increase": "5 k"}),
     limits(parameters={"max": 1, "variant": "separable"}),
@@ -207,7 +213,9 @@ def test_what_a_saved_report_could_not_hold_is_told(tmp_path: Path) -> None:
     for more, told in (
         (check(message="see\tdocs"), "message: expected printable text, found 'see\\tdocs'"),
         (check(message="\x1b[31mred"), "message: expected printable text, found '\\x1b[31mred'"),
-        (limits(bytes_moved={"max": 1e-35}), "0, or from 1e-30 to 1e+30, found 1e-35"),
+        (limits(bytes_moved={"max": 1e-35}), "expected 0, or from 1e-30 to 1e+30, found 1e-35"),
+        (limits(receptive_field={"min": -3}), "min: expected 0 or more, found -3"),
+        (limits(receptive_field_density={"min": 90}), "min: expected 0 to 1, or 90%, found 90"),
     ):
         (tmp_path / "convcost.yaml").write_text(json.dumps(more))
         assert told in refused_at_once("check", "convcost.yaml", folder=tmp_path)
@@ -237,6 +245,9 @@ def test_what_is_no_configuration_is_told(text: str, message: str, tmp_path: Pat
         ("1,228,800", "count", 1_228_800),
         ("1e3", "count", 1000),
         ("20 MB", "bytes", 20_000_000),
+        ("1 KB", "bytes", 1_000),
+        ("1kb", "bytes", 1_000),
+        ("2 gib", "bytes", 2 * 1024**3),
         ("1.5 MiB", "bytes", 1_572_864),
         ("50 us", "seconds", 50e-6),
         ("50 µs", "seconds", 50e-6),
@@ -247,6 +258,11 @@ def test_what_is_no_configuration_is_told(text: str, message: str, tmp_path: Pat
 )
 def test_a_quantity_is_read_exactly(text: str, unit: str, value: float) -> None:
     assert parse_quantity(text, unit) == value
+
+
+def test_what_may_be_bits_is_no_size() -> None:
+    with pytest.raises(ValueError, match=r"such as 20 MB \(B, kB, MB, GB, TB, KiB"):
+        parse_quantity("20 Mb", "bytes")
 
 
 @given(st.sampled_from(["count", "bytes", "seconds", "share", "factor"]), st.floats(1e-9, 1e13))

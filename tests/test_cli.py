@@ -129,6 +129,15 @@ def test_standard_output_is_data_and_notices_go_to_standard_error(tmp_path: Path
     assert ran.err == "note: nothing is rewritten: there is no convolution here\n"
 
 
+def test_a_batch_in_a_specs_input_is_told(tmp_path: Path) -> None:
+    layer = "layers: [{conv: {out_channels: 8, kernel_size: 3}}]"
+    source = spec(tmp_path, f"version: 1\ninput: [1, 3, 32, 32]\n{layer}\n")
+    told = "note: the input has three spatial axes: a spec's input has no batch (--batch says it)\n"
+    assert convcost("compare", source, "--no-measure").err == told
+    source = spec(tmp_path, f"version: 1\ninput: [3, 9, 32, 32]\n{layer}\n")
+    assert convcost("compare", source, "--no-measure").err == ""
+
+
 def test_json_counts_the_primers_layer() -> None:
     found = counted()
     standard, *_ = values(found, "multiplications")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convcost.errors import ConvcostError
 from convcost.sources.model import LoadedModel, from_module, load_model
@@ -390,6 +390,44 @@ def test_a_dict_of_shapes_is_keyword_arguments() -> None:
     assert from_module(nn.ReLU(), given).kwargs == given
 
 
+BATCH = """class Batch(nn.Module):
+    def forward(self, batch):
+        return batch["image"]
+"""
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        "{'image': torch.zeros(2, 3)}",
+        "{'image': (2, 3)}",
+        "{'batch': {'image': (2, 3)}}",
+        "[{'image': (2, 3)}]",
+        "[{'image': torch.zeros(2, 3)}]",
+    ],
+)
+def test_one_argument_may_be_a_dict(example: str) -> None:
+    loaded = load_model(write(f"{IMPORTS}{BATCH}\nexample_inputs = {example}\n"), {}, ())
+    (batch,) = (*loaded.args, *loaded.kwargs.values())
+    assert set(batch) == {"image"}
+    assert batch["image"].shape == (2, 3)
+
+
+def test_shapes_are_read_at_any_depth() -> None:
+    (pair,) = from_module(nn.ReLU(), [[(2, 3), (4,)]]).args
+    assert [tuple(tensor.shape) for tensor in pair] == [(2, 3), (4,)]
+    given = [{"image": torch.zeros(1), "size": (8, 8)}]
+    assert from_module(nn.ReLU(), given).args == tuple(given)
+
+
+def test_a_dict_is_keyword_arguments_where_others_may_be_meant() -> None:
+    class Takes(nn.Module):
+        def forward(self, batch: object = None, **others: object) -> object:
+            return batch or others
+
+    assert set(from_module(Takes(), {"image": (2, 3)}).kwargs) == {"image"}
+
+
 def test_inputs_of_the_command_line_win() -> None:
     loaded = load(NET + "example_inputs = 1 / 2\n", inputs=[(1, 3, 9, 9), (2, 5)])
     assert [tuple(tensor.shape) for tensor in loaded.args] == [(1, 3, 9, 9), (2, 5)]
@@ -597,6 +635,15 @@ def test_an_exception_in_the_factory_is_told_of_the_real_build() -> None:
     assert error.hint == "raised in make(…)"
 
 
+@pytest.mark.parametrize("given", ["None", "none"])
+def test_a_factory_that_fails_on_none_as_text(given: str) -> None:
+    text = f"{NET}def make(weights): return {{}}[weights] if weights else Net()\n"
+    error = refused_file(text, "make", weights=given)
+    hint = f"weights is the text '{given}' (--set weights=null gives None)"
+    assert error.hint == f"raised in make(…); {hint}"
+    assert refused_file(text, "make", weights="imagenet").hint == "raised in make(…)"
+
+
 def test_an_exception_that_torch_raises_below_the_model() -> None:
     error = refused_file(NET.replace("3, width, 3", "3, width, 3, groups=2"))
     assert error.message.startswith("net.py:5: ValueError: ")
@@ -689,11 +736,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_exported_program(program: Path) -> None:
     loaded = load_model(str(program), {}, ())
     assert loaded.name == "small"
-    assert loaded.args[0].shape == (2, 3, 8, 8)
+    assert loaded.args[0].shape == (1, 3, 8, 8)
     assert not any(part.training for part in loaded.module.modules())
     result = loaded.module(*loaded.args, **loaded.kwargs)
-    assert result["out"].shape == (2, 4, 6, 6)
-    assert result["size"] == 4
+    assert result["out"].shape == (1, 4, 6, 6)
+    assert result["size"] == 2
 
 
 def test_an_exported_program_with_shapes(program: Path) -> None:
@@ -702,17 +749,51 @@ def test_an_exported_program_with_shapes(program: Path) -> None:
     assert not loaded.kwargs
 
 
-def test_a_program_with_a_free_batch_says_which_it_takes(tmp_path: Path) -> None:
-    net, sample = nn.Conv2d(3, 4, 3), (torch.zeros(2, 3, 8, 8),)
-    free = torch.export.export(net, sample, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-    source = str(tmp_path / "free.pt2")
-    torch.export.save(free, source)
+def exported(folder: Path, **free: Any) -> str:
+    """A program of a convolution, whose ``free`` axes are those of torch.export."""
+    sample = (torch.zeros(3, 3, 8, 8),)
+    program = torch.export.export(nn.Conv2d(3, 4, 3), sample, dynamic_shapes=free)
+    torch.export.save(program, folder / "free.pt2")
+    return str(folder / "free.pt2")
+
+
+def test_a_program_with_a_free_batch_is_given_one(tmp_path: Path) -> None:
+    source = exported(tmp_path, input={0: torch.export.Dim.DYNAMIC})
     loaded = load_model(source, {}, ())
+    assert loaded.args[0].shape == (1, 3, 8, 8)
+    assert loaded.notices == ("the program takes any batch: 1×3×8×8 is assumed; use --input",)
+    given = load_model(source, {}, [(2, 3, 8, 8)])
+    assert (given.args[0].shape, given.notices) == ((2, 3, 8, 8), ())
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
+        {0: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},
+        {0: torch.export.Dim("batch", min=3)},
+    ],
+    ids=["a width too", "three or more"],
+)
+def test_a_program_of_several_sizes_says_which_it_takes(free: Any, tmp_path: Path) -> None:
+    loaded = load_model(exported(tmp_path, input=free), {}, ())
+    assert loaded.args[0].shape == (3, 3, 8, 8)
     assert loaded.notices == (
-        "the program takes inputs of several sizes: 2×3×8×8 of its export is assumed; use --input",
+        "the program takes inputs of several sizes: 3×3×8×8 of its export is assumed; use --input",
     )
-    given = load_model(source, {}, [(1, 3, 8, 8)])
-    assert (given.args[0].shape, given.notices) == ((1, 3, 8, 8), ())
+
+
+def test_only_inputs_whose_batch_is_free_are_given_one(tmp_path: Path) -> None:
+    sample = (torch.zeros(2, 8, 4), torch.zeros(2, 8, 4), torch.zeros(2, 1))
+
+    class Net(nn.Module):
+        def forward(self, x: Tensor, more: Tensor, fixed: Tensor) -> Tensor:
+            return x + more + fixed.sum()
+
+    batch = {0: torch.export.Dim.DYNAMIC}
+    program = torch.export.export(Net(), sample, dynamic_shapes=(batch, batch, {}))
+    torch.export.save(program, tmp_path / "three.pt2")
+    loaded = load_model(str(tmp_path / "three.pt2"), {}, ())
+    assert [len(tensor) for tensor in loaded.args] == [1, 1, 2]
 
 
 def test_settings_mean_nothing_to_an_exported_program(program: Path) -> None:

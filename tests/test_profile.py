@@ -273,6 +273,31 @@ def test_a_layer_with_several_outputs_has_the_shape_of_the_first(
     assert bool(report.notices) is bool(extra)
 
 
+RESULTS = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3)
+        def forward(self, x):
+            q, r = torch.linalg.qr(self.conv(x)[..., :6])
+            scores, index = q.flatten(1).topk(5)
+            return scores, index + 1, r
+"""
+
+
+@pytest.mark.parametrize("depth", [None, 1])
+def test_further_results_of_an_op_are_no_rows(depth: int | None, tmp_path: Path) -> None:
+    source = write(tmp_path, RESULTS) + ":Net"
+    report = counted(source, 1, 3, 12, 12, depth=depth)
+    shapes = {row.name: row.output_shape for row in report.rows}
+    assert "output" not in shapes
+    assert (shapes["linalg_qr"], shapes["topk"]) == ((1, 8, 10, 6), (1, 5))
+    expanded = counted(source, 1, 3, 12, 12, expand=True)
+    assert names(expanded).count("output") == 1
+    for key in SUMMED:
+        assert sum(value(row, key) for row in report.rows) == number(expanded.totals[key]), key
+
+
 def test_expanded_rows_are_single_ops(tmp_path: Path) -> None:
     source = write(tmp_path, ATTENTION) + ":Net"
     report = counted(source, expand=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from networks import Does
 from torch import nn
 
 import convcost
@@ -195,6 +196,16 @@ def test_errors_from_python_advise_arguments() -> None:
     with pytest.raises(convcost.ConvcostError, match=r"^Identity: receptive_field_density") as told:
         Costs().check(nn.Identity(), input=(1, 8), receptive_field_density=">= 0.5")
     assert "level" not in told.value.hint
+
+
+def test_errors_say_how_a_list_is_given() -> None:
+    sums = Does(lambda pair: pair[0] + pair[1])
+    for given in ((1, 3, 8, 8), [(1, 3, 8, 8), (1, 3, 8, 8)]):
+        with pytest.raises(convcost.ConvcostError) as caught:
+            convcost.profile(sums, input=given, measure=False)
+        assert caught.value.hint.endswith("a list or a dict is given as [[…]] or [{…}]")
+    report = convcost.profile(sums, input=[[(1, 3, 8, 8), (1, 3, 8, 8)]], measure=False)
+    assert report.input == ((1, 3, 8, 8),) * 2
 
 
 def test_an_input_that_is_given_stands_for_any_other(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cli import fine, refused
+from cli import convcost, fine, refused
 
 from convcost import ConvcostError, Finding, Report, Row, Value, compare, load, render
 from convcost.render import FORMATS, format_of
@@ -470,10 +470,57 @@ def test_a_comparison_beside_its_source_is_standard_alone(tmp_path: Path) -> Non
     assert "nothing differs" in fine("diff", "compared.json", "net.yaml", folder=tmp_path)
 
 
+IMAGES = "import torch\nnet = torch.nn.Conv2d(3, 8, 3)\n"
+
+
+def saved_profile(folder: Path, size: str, name: str) -> None:
+    options = ("--input", size, "--no-measure", "--quiet", "--output", name)
+    fine("profile", "net.py", *options, folder=folder)
+
+
+def test_a_diff_says_that_the_inputs_differ(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(IMAGES)
+    for size in ("1x3x9x9", "1x3x12x12"):
+        saved_profile(tmp_path, size, f"{size}.json")
+    ran = convcost("diff", "1x3x9x9.json", "1x3x12x12.json", folder=tmp_path)
+    assert ran.err == "note: the inputs differ: 1×3×9×9 and 1×3×12×12\n"
+    (tmp_path / "net.py").write_text(f"{IMAGES}example_inputs = (1, 3, 20, 20)\n")
+    ran = convcost("diff", "net.py", "1x3x9x9.json", folder=tmp_path)
+    assert ran.err == "note: the inputs differ: 1×3×20×20 and 1×3×9×9\n"
+
+
+def test_a_diff_counts_a_source_without_input_as_the_saved_report(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(IMAGES)
+    saved_profile(tmp_path, "1x3x9x9", "saved.json")
+    for sides in (("saved.json", "net.py"), ("net.py", "saved.json")):
+        ran = convcost("diff", *sides, folder=tmp_path)
+        assert "nothing differs" in ran.out
+        assert ran.err == "note: no input given: 1×3×9×9 of the saved report is assumed\n"
+
+
+def test_a_diff_guesses_anew_where_the_saved_report_guessed(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(IMAGES)
+    fine("profile", "net.py", "--no-measure", "-q", "--output", "saved.json", folder=tmp_path)
+    (tmp_path / "net.py").write_text(IMAGES.replace("3, 8", "4, 8"))
+    ran = convcost("diff", "saved.json", "net.py", folder=tmp_path)
+    assert "the inputs differ: 1×3×224×224 and 1×4×224×224" in ran.err
+
+
+def test_a_file_called_as_a_part_of_torch_is_in_no_ones_way(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(f"import cuda\n{IMAGES}example_inputs = (1, 3, 9, 9)\n")
+    (tmp_path / "cuda.py").write_text("import torch\nfrom torch import nn\n")
+    assert "nothing differs" in fine("diff", "net.py", "net.py", folder=tmp_path)
+
+
 def test_print_shows_a_report_as_its_table() -> None:
     report = Report("diff", "a → b", (), {}, ())
     assert str(report) == render(report, "table")
     assert repr(report).startswith("Report(kind='diff'")
+
+
+def test_print_shows_the_notices_too() -> None:
+    report = Report("diff", "a → b", (), {}, (), notices=("first", "second"))
+    assert str(report) == f"note: first\nnote: second\n{render(report, 'table')}"
 
 
 def test_a_diff_that_has_no_room_keeps_what_layers_have(tmp_path: Path) -> None:

@@ -192,6 +192,28 @@ def test_shared_weights_stay_shared() -> None:
     assert made[0].weight is not model[0].weight
 
 
+@pytest.mark.parametrize("init", ["fresh", "svd"])
+def test_shared_weights_stay_shared_in_separable_layers(init: Any) -> None:
+    model = nn.Sequential(conv(8), nn.Conv2d(8, 8, 3, stride=2), conv(8))
+    model[1].weight = model[0].weight
+    made: Any = convcost.rewrite(model, "separable", init=init)
+    assert made[0].depthwise.weight is made[1].depthwise.weight
+    assert made[0].pointwise.weight is made[1].pointwise.weight
+    assert made[0].pointwise.bias is not made[1].pointwise.bias
+    assert made[0].depthwise.weight is not made[2].depthwise.weight
+    weights, biases = 2 * (8 * 3 * 3 + 8 * 8), 3 * 8
+    assert sum(p.numel() for p in made.parameters()) == weights + biases
+
+
+def test_shared_biases_stay_shared_in_separable_layers() -> None:
+    model = nn.Sequential(conv(8), conv(8))
+    model[1].weight, model[1].bias = model[0].weight, model[0].bias
+    made: Any = convcost.rewrite(model, "separable:normalise=true")
+    assert made[0].pointwise.bias is made[1].pointwise.bias
+    norms = 2 * 2 * 8
+    assert sum(p.numel() for p in made.parameters()) == 8 * 3 * 3 + 8 * 8 + 8 + norms
+
+
 def test_the_original_keeps_its_hooks_and_flags() -> None:
     model = nn.Sequential(conv(), nn.ReLU(), conv())
     model[0].eval()

@@ -18,7 +18,7 @@ from convcost.analyses.receptive_field import find_network_field
 from convcost.errors import ConvcostError
 from convcost.graph import Graph, GraphBuilder
 from convcost.ops import Conv, Elementwise, Norm, Pool
-from convcost.render import designs
+from convcost.render import designs, render
 from convcost.report import Row, Value, number
 from convcost.search.candidates import Base, Counts, Fields, candidates, network_field
 from convcost.search.front import is_dominated, pareto_front, spread
@@ -28,6 +28,7 @@ from convcost.search.stages import find_stages
 from convcost.search.suggest import Bounds, Found, search
 from convcost.sources.forward import run_forward
 from convcost.sources.model import from_module
+from convcost.sources.saved import load_report
 from convcost.sources.spec import load_spec
 from convcost.sources.spec_text import spec_text
 from convcost.sources.yaml_file import parse_value
@@ -595,6 +596,25 @@ def test_the_table_of_a_search(tmp_path: Path) -> None:
     ran = convcost("suggest", spec_file, *options, folder=tmp_path)
     shown = Path(__file__).parent / "shown" / "suggest.txt"
     assert ran.out == shown.read_text(encoding="utf-8")
+
+
+def test_a_spec_in_the_table_can_be_copied_whole(tmp_path: Path) -> None:
+    spec_file = str(CONFIGS / "gridding.yaml")
+    options = ("--min-receptive-field", "27", "--no-measure", "--output", "found.json")
+    convcost("suggest", spec_file, *options, folder=tmp_path)
+    found = load_report(str(tmp_path / "found.json"))
+    ran_here: dict[str, str | int] = {
+        "rounds": 0,
+        "processor": "A processor",
+        "device": "cpu",
+        "threads": 2,
+        "torch": "2.13.0",
+    }
+    formats = {"dtype": "float32", "memory_format": "contiguous"}
+    text = render(found._replace(environment={**found.environment, **ran_here, **formats}), "table")
+    notes, specs = text.split("\n\n1 as a layer spec\n")
+    assert notes.endswith("A processor, cpu, 2 threads, float32, contiguous, torch 2.13.0")
+    assert specs.rstrip().endswith(str(found.rows[2].values["spec"].value).rstrip())
 
 
 def test_a_field_that_is_wide_enough_needs_no_rates() -> None:

@@ -803,7 +803,15 @@ def test_a_model_that_needs_data_is_run_on_data_and_a_notice_says_so(name: str) 
     report = profiled(Does(NEEDS_DATA[name], conv3()), *IMAGE)
     assert value(report, "multiplications") == (6 * 6) * 4 * 3 * 9
     assert value(report, "parameters") == 4 * 3 * 9 + 4
-    assert any("run on data" in notice for notice in report.notices)
+    (notice,) = report.notices
+    assert notice.startswith("run on data, because forward asks for values")
+    assert notice.endswith("another input, or a variant, may go another way")
+    assert "meta" not in notice
+
+
+def test_the_op_that_needs_values_is_named() -> None:
+    report = profiled(Does(NEEDS_DATA["where it isn't 0"], conv3()), *IMAGE)
+    assert "asks for values (nonzero): these are the costs of one way" in report.notices[0]
 
 
 def test_a_run_on_data_counts_what_a_pass_without_data_counts() -> None:

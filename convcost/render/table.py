@@ -68,10 +68,10 @@ class TableView:
                 yield unbroken(sentence)
         for finding in report.findings:
             yield Text(f"finding: {whose(finding, report)}: {finding.message}", style="red")
-        for label, spec in specs(report):
-            yield from ("", Text(f"{label} as a layer spec", style="bold"), unbroken(spec))
         notes = [Text(note, style="dim") for note in footnotes(report)]
         yield from notes
+        for label, spec in specs(report):
+            yield from ("", Text(f"{label} as a layer spec", style="bold"), unbroken(spec))
         if report.kind == "profile":
             yield from [""] if notes else []
             yield from _plots(report, options.max_width)

@@ -33,7 +33,7 @@ def build_model(
     name = getattr(make, "__name__", "the factory")
     model = None if real else _build_on_meta(make, settings)
     if model is None:
-        with user_code(source, f"in {name}(…)"):
+        with user_code(source, f"in {name}(…){_texts_for_none(settings)}"):
             model = make(**settings)
     if not isinstance(model, nn.Module):
         raise ConvcostError(
@@ -41,6 +41,15 @@ def build_model(
             "give a class of nn.Module, or a function that returns a module",
         )
     return model
+
+
+def _texts_for_none(settings: Mapping[str, object]) -> str:
+    """What to say of arguments that are text where None may be meant."""
+    return "".join(
+        f"; {key} is the text {value!r} (--set {key}=null gives None)"
+        for key, value in settings.items()
+        if isinstance(value, str) and value.lower() == "none"
+    )
 
 
 def _build_on_meta(make: Factory, settings: Mapping[str, object]) -> object:
@@ -70,14 +79,15 @@ def missing_arguments(make: Factory, settings: Mapping[str, object]) -> list[str
     """The required arguments of a class or factory that the settings don't give."""
     return [
         name
-        for name, parameter in _parameters(make).items()
+        for name, parameter in parameters_of(make).items()
         if parameter.kind not in (_Kind.VAR_POSITIONAL, _Kind.VAR_KEYWORD)
         and parameter.default is _Kind.empty
         and (name not in settings or parameter.kind is _Kind.POSITIONAL_ONLY)
     ]
 
 
-def _parameters(make: Factory) -> Mapping[str, inspect.Parameter]:
+def parameters_of(make: Factory) -> Mapping[str, inspect.Parameter]:
+    """What a callable takes; any keywords where it doesn't say."""
     try:
         return inspect.signature(make).parameters
     except (TypeError, ValueError):  # a callable from C says nothing: the call itself will
@@ -86,7 +96,7 @@ def _parameters(make: Factory) -> Mapping[str, inspect.Parameter]:
 
 def _check_settings(make: Factory, settings: Mapping[str, object], source: str) -> None:
     name = getattr(make, "__name__", "the factory")
-    parameters = _parameters(make)
+    parameters = parameters_of(make)
     valid = [
         n
         for n, p in parameters.items()

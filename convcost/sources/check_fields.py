@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, partial
 from typing import Annotated, Any, Literal
 
@@ -67,8 +68,25 @@ def quantity(value: object, unit: str) -> int | float:
         number = value
     else:
         raise ValueError(expected_quantity(unit))
+    if number < 0:
+        raise ValueError("expected 0 or more")
     if number and not SMALLEST <= number <= LARGEST:
-        raise ValueError(f"{expected_quantity(unit)}: 0, or from {SMALLEST:g} to {LARGEST:g}")
+        raise ValueError(f"expected 0, or from {SMALLEST:g} to {LARGEST:g}")
+    return number
+
+
+_PART = r"^(0(\.[0-9]+)?|1(\.0+)?|([0-9]{1,2}(\.[0-9]+)?|100(\.0+)?) ?%)$"
+"""A share of a whole as text."""
+_EXPECTED_PART = "expected 0 to 1, or 90%"
+
+
+def _part(value: object) -> int | float:
+    """A share of a whole, which is no more than all of it."""
+    if isinstance(value, str) and not re.fullmatch(_PART, value):
+        raise ValueError(_EXPECTED_PART)
+    number = quantity(value, "share")
+    if number > 1:
+        raise ValueError(_EXPECTED_PART)
     return number
 
 
@@ -100,13 +118,17 @@ Inputs = Annotated[
 ]
 
 
-def _quantity_schema(unit: str, largest: float = LARGEST) -> WithJsonSchema:
-    text = {"type": "string", "pattern": quantity_pattern(unit)}
+def _quantity_schema(
+    unit: str, largest: float = LARGEST, pattern: str | None = None
+) -> WithJsonSchema:
+    text = {"type": "string", "pattern": pattern or quantity_pattern(unit)}
     number = {"type": "number", "minimum": 0, "maximum": largest}
     return WithJsonSchema({"anyOf": [number, text]} if "" in SUFFIXES[unit] else text)
 
 
 def _field(unit: str) -> Any:
+    if unit == "share":
+        return Annotated[int | float, BeforeValidator(_part), _quantity_schema(unit, 1, _PART)]
     checked = BeforeValidator(partial(quantity, unit=unit))
     return Annotated[int | float, checked, _quantity_schema(unit)]
 

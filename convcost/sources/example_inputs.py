@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from inspect import Parameter
 from math import prod
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from convcost.errors import ConvcostError, show_value
 from convcost.given import is_shape
 from convcost.ops import MAX_SCALARS, Shape, format_shape
+from convcost.sources.build_model import parameters_of
 from convcost.sources.source import NO_INPUT
 
 
@@ -33,41 +36,50 @@ _SPATIAL: dict[type[nn.Module], Shape] = {
 }
 
 
+_ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 _TOKENS = (nn.Embedding, nn.EmbeddingBag)
 
 
 def given_inputs(value: object, module: nn.Module, source: str) -> ModelInputs:
-    """A tensor, a shape, a tuple or list of either, or a dict of keyword arguments or shapes.
+    """A tensor or a shape, or tuples, lists and dicts of either as ``forward`` takes them.
 
     Raises:
         ConvcostError: it is none of these.
     """
     if isinstance(value, torch.Tensor):
         return ModelInputs((value,), {})
-    if isinstance(value, dict):
-        return _named_inputs({str(key): item for key, item in value.items()}, module, source)
-    if isinstance(value, (tuple, list)):
-        if value and is_shape(value):
-            return shaped_inputs([tuple(value)], module, source)
-        if _are_shapes(value):
-            return shaped_inputs([tuple(item) for item in value], module, source)
+    if not isinstance(value, (dict, tuple, list)):
+        raise ConvcostError(
+            f"{source}: the example input is of type {type(value).__name__}",
+            "give a tensor, a tuple or list of arguments, a dict of keyword arguments, or a shape",
+        )
+    if value and is_shape(value):
+        return shaped_inputs([tuple(value)], module, source)
+    if not isinstance(value, dict):
         _need_no_shape(value, source)
+    leaves, structure = tree_flatten(value, is_leaf=is_shape)
+    if not leaves or not all(is_shape(leaf) and leaf for leaf in leaves):
+        return _as_arguments(value, module)
+    made = shaped_inputs([tuple(leaf) for leaf in leaves], module, source)
+    arguments = _as_arguments(tree_unflatten(made.args, structure), module)
+    return arguments._replace(notices=made.notices)
+
+
+def _as_arguments(value: dict[Any, Any] | Sequence[Any], module: nn.Module) -> ModelInputs:
+    """What is given as the arguments that it lists or names; a dict may be the one there is."""
+    if not isinstance(value, dict):
         return ModelInputs(tuple(value), {})
-    raise ConvcostError(
-        f"{source}: the example input is of type {type(value).__name__}",
-        "give a tensor, a tuple or list of arguments, a dict of keyword arguments, or a shape",
-    )
+    only = _only_argument(module)
+    if value and only and only not in value:
+        return ModelInputs((value,), {})
+    return ModelInputs((), {str(key): item for key, item in value.items()})
 
 
-def _named_inputs(value: dict[str, Any], module: nn.Module, source: str) -> ModelInputs:
-    if not _are_shapes(value.values()):
-        return ModelInputs((), value)
-    made = shaped_inputs([tuple(shape) for shape in value.values()], module, source)
-    return made._replace(args=(), kwargs=dict(zip(value, made.args, strict=True)))
-
-
-def _are_shapes(values: Collection[object]) -> bool:
-    return bool(values) and all(is_shape(item) and item for item in values)
+def _only_argument(module: nn.Module) -> str:
+    """The name of the one argument that ``forward`` takes; '' where it may take others."""
+    parameters = list(parameters_of(module.forward).values())
+    alone = len(parameters) == 1 and parameters[0].kind not in _ANY_NUMBER
+    return parameters[0].name if alone else ""
 
 
 def _need_no_shape(value: Sequence[object], source: str) -> None:

@@ -7,12 +7,13 @@ import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 from torch.export.pt2_archive._package import load_pt2
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from convcost.errors import ConvcostError
 from convcost.sources.exported_check import check_archive
@@ -25,11 +26,14 @@ _FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
 class Exported(NamedTuple):
-    """A program's module, and the inputs that it was exported with; ``is_free``: in some size."""
+    """A program's module, and the inputs that it was exported with, or a batch of one of them.
+
+    ``free`` is what of their sizes is free: ``""``, ``"batch"`` or ``"sizes"``.
+    """
 
     module: nn.Module
     example: Example | None
-    is_free: bool
+    free: Literal["", "batch", "sizes"]
 
 
 def load_exported(source: str) -> Exported:
@@ -47,7 +51,7 @@ def load_exported(source: str) -> Exported:
         # by its name torch takes only what ends in .pt2
         with weights_only(), Path(source).open("rb") as file:
             program = _the_program(load_pt2(file).exported_programs, source)
-        return Exported(_module(program), program.example_inputs, _is_free(program))
+        return Exported(_module(program), *_example(program))
     except ConvcostError:
         raise
     except pickle.UnpicklingError as error:
@@ -69,16 +73,34 @@ def _the_program(programs: dict[str, ExportedProgram], source: str) -> ExportedP
     return programs["model"] if "model" in programs else next(iter(programs.values()))
 
 
-def _is_free(program: ExportedProgram) -> bool:
-    """Whether the program takes inputs of other sizes than its example's."""
-    names = program.graph_signature.user_inputs
-    values = (node.meta.get("val") for node in program.graph.nodes if node.name in names)
-    return any(
-        isinstance(size, torch.SymInt)
-        for value in values
-        if isinstance(value, torch.Tensor)
-        for size in value.shape
-    )
+def _example(program: ExportedProgram) -> tuple[Example | None, Literal["", "batch", "sizes"]]:
+    """The inputs of the export, with one of each where only their batch is free, and what is."""
+    example, values = program.example_inputs, list(_user_values(program))
+    free = [axis for value in values for axis in _free_axes(value)]
+    if not free or example is None:
+        return example, "sizes" if free else ""
+    leaves, structure = tree_flatten(example)
+    if any(free) or len(leaves) != len(values) or not _takes_one(program):
+        return example, "sizes"
+    pairs = zip(leaves, values, strict=True)
+    ones = [leaf[:1] if _free_axes(value) else leaf for leaf, value in pairs]
+    return tree_unflatten(ones, structure), "batch"
+
+
+def _user_values(program: ExportedProgram) -> Iterator[object]:
+    """What stands for each input of the user's in the program."""
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    return (values.get(name) for name in program.graph_signature.user_inputs)
+
+
+def _free_axes(value: object) -> list[int]:
+    sizes = value.shape if isinstance(value, torch.Tensor) else ()
+    return [axis for axis, size in enumerate(sizes) if isinstance(size, torch.SymInt)]
+
+
+def _takes_one(program: ExportedProgram) -> bool:
+    """Whether free sizes may be 1: where nothing was asked for torch writes 2, and takes 1."""
+    return all(sizes.lower <= 2 for sizes in program.range_constraints.values())
 
 
 def _module(program: ExportedProgram) -> nn.Module:

@@ -20,7 +20,10 @@ __all__ = ["ForwardError", "NeedsDataError", "forward_error", "run_forward"]
 
 
 _ASKED = "is the input right? give it with --input"
-_KEYWORDS = "keywords and several inputs are said by example_inputs in the file"
+_KEYWORDS = (
+    "keywords, several inputs, and one that is a list or a dict, as [[…]] or [{…}], are said by "
+    "example_inputs in the file"
+)
 
 
 def run_forward(loaded: LoadedModel, source: str) -> tuple[Graph, tuple[str, ...]]:
@@ -59,7 +62,7 @@ def forward_error(error: ForwardError, source: str, of_inputs: Sequence[str] = (
     # without a line of the user's it begins with the source already
     message = told.message.removeprefix(f"{source}: ")
     asked = of_inputs or (_ASKED,)
-    if isinstance(error.cause, TypeError):
+    if isinstance(error.cause, TypeError | IndexError):
         asked = (*asked, _KEYWORDS)
     hint = "; ".join(filter(None, (told.hint, *asked)))
     return ConvcostError(f"{source}: {layer}{message}", hint)

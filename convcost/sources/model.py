@@ -201,20 +201,22 @@ def _load_program(source: str, settings: Mapping[str, object], inputs: object) -
         raise ConvcostError(f"{source}: --set has no meaning for an exported program")
     from convcost.sources.exported import load_exported  # noqa: PLC0415  torch.export takes seconds
 
-    module, example, is_free = load_exported(source)
+    module, example, free = load_exported(source)
     if _are_given(inputs):
         called_with = given_inputs(inputs, module, source)
     elif example is not None:
-        called_with = ModelInputs(*example, (_of_the_example(example),) if is_free else ())
+        called_with = ModelInputs(*example, (_of_the_example(example, free),) if free else ())
     else:
         raise ConvcostError(f"{source}: holds no example inputs", "use --input")
     return LoadedModel(Path(source).stem, module, *called_with)
 
 
-def _of_the_example(example: Example) -> str:
+def _of_the_example(example: Example, free: str) -> str:
     """What the user must know where a program's batch, or another size, is free."""
     tensors = (value for value in tree_leaves(example) if isinstance(value, Tensor))
     shapes = ", ".join(format_shape(tuple(tensor.shape)) for tensor in tensors)
+    if free == "batch":
+        return f"the program takes any batch: {shapes} is assumed; use --input"
     return (
         f"the program takes inputs of several sizes: {shapes} of its export is assumed; use --input"
     )

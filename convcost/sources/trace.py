@@ -18,7 +18,7 @@ from convcost.sources.escaped import forget_escaped
 from convcost.sources.module_state import ModuleState
 from convcost.sources.on_data import DataTracer
 from convcost.sources.traced import Traced
-from convcost.sources.tracer import NeedsDataError, Tracer
+from convcost.sources.tracer import NEEDS_VALUES, NeedsDataError, Tracer
 from convcost.uncollected import uncollected
 
 _ESCAPED = (
@@ -27,11 +27,11 @@ _ESCAPED = (
 )
 
 
-_VALUE = "_local_scalar_dense"
-"""The op that gives Python a tensor's value."""
-_OF_VALUES = (
-    "forward asks for values: these are the costs of one way through it, with these weights and "
-    "this input; another input, or a variant, may go another way"
+_NO_DATA = ("meta device type tensor", "unallocated storage")
+"""What torch says where values are taken out of a tensor without an op."""
+_ONE_WAY = (
+    "these are the costs of one way through it, with these weights and this input; another input, "
+    "or a variant, may go another way"
 )
 
 
@@ -77,8 +77,17 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], nam
             # what a pass on random data counts is the same each time; other devices' stay
             torch.default_generator.manual_seed(0)
             graph = _run(state, module, args, kwargs, name, _tracer(state, DataTracer))
-    reason = _OF_VALUES if _VALUE in found else f"a pass without it can't tell: {found}"
-    return Trace(graph, (f"run on data, because {reason}", *notices))
+    return Trace(graph, (f"run on data, because {_why(found)}", *notices))
+
+
+def _why(found: str) -> str:
+    """What the user must know of a pass that needed data, from what one without it gave."""
+    op, needs, _ = found.rpartition(NEEDS_VALUES)
+    if needs:
+        return f"forward asks for values ({op}): {_ONE_WAY}"
+    if any(words in found for words in _NO_DATA):
+        return f"forward asks for values: {_ONE_WAY}"
+    return f"a pass without it can't tell: {found}"
 
 
 def _without_data(

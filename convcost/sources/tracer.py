@@ -20,6 +20,9 @@ from convcost.sources.writer import Writer
 SMALL = 4096
 """Constants of at most so many scalars are computed for real, so that Python can read them."""
 
+NEEDS_VALUES = " needs values"
+"""What is said of an op that can't tell without them what it gives."""
+
 
 class NeedsDataError(Exception):
     """The model asks for a value, which a pass without data hasn't got."""
@@ -219,7 +222,7 @@ class Tracer(Writer, TorchDispatchMode):
         try:
             return func(*self.without_data(args), **self.without_data(kwargs))
         except (NotImplementedError, RuntimeError, TypeError) as error:
-            raise NeedsDataError(f"{func}: {error}") from error
+            raise NeedsDataError(_reason(func, error)) from error
 
     def _wrap_results(
         self, op: Op, sources: Sequence[Tensor], result: Any, first: Tensor | None
@@ -241,6 +244,14 @@ class Tracer(Writer, TorchDispatchMode):
         if result is None:
             return None
         raise NeedsDataError(f"{op.kind} gives a value")
+
+
+def _reason(func: Any, error: Exception) -> str:
+    """Why a meta kernel gave nothing; what torch says of such kernels is no advice for users."""
+    name = base_name(func)
+    if "meta" not in str(error).lower():
+        return f"{name}: {error}"
+    return ("item" if name == "_local_scalar_dense" else name) + NEEDS_VALUES
 
 
 def base_name(func: Any) -> str:

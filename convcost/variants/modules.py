@@ -77,6 +77,7 @@ def rewrite_convolutions(
     chosen = () if variant.name == "standard" else choose(convs, choice)
     memo = starting_memo(model, share=share)
     errors: dict[str, float] = {}
+    first: dict[tuple[int, bool], tuple[nn.Module, nn.Module]] = {}
     for path, conv in convs.items():
         if path not in chosen:
             continue
@@ -86,6 +87,8 @@ def rewrite_convolutions(
             place = path or "the model"
             raise ConvcostError(f"{variant} doesn't fit {place}: {reason}") from None
         memo[id(modules[path])] = new
+        key = (id(modules[path].weight), conv.transposed)
+        _tie(modules[path], new, *first.setdefault(key, (modules[path], new)))
         if error is not None:
             errors[path] = error
     return Rewritten(
@@ -197,6 +200,16 @@ def _replaced(
         if conv.bias is not None:
             parts["pointwise"].bias.requires_grad_(conv.bias.requires_grad)
     return in_place_of(conv, new, memo), error
+
+
+def _tie(conv: Any, new: Any, first: Any, made: Any) -> None:
+    """Gives the parts of ``new`` those weights of ``made`` that ``conv`` shares with ``first``."""
+    for part, layer in new.named_children():
+        other = made.get_submodule(part)
+        if isinstance(layer, CONVS) and layer.weight.shape == other.weight.shape:
+            layer.weight = other.weight
+            if layer.bias is not None and conv.bias is first.bias:
+                layer.bias = other.bias
 
 
 def in_place_of(old: nn.Module, new: nn.Module, memo: dict[int, Any]) -> nn.Module:

@@ -12,6 +12,7 @@ from convcost.report import Report
 Words = Mapping[str, str | Callable[[re.Match[str]], str]]
 """What stands for each pattern."""
 
+_KEYWORDS = "; keywords, several inputs, .+ are said by example_inputs in the file"
 _MISSING = r"--set \S+=…(?: --set \S+=…)*"
 _BY_FACTORY = {f"give {_MISSING}": "name a function without arguments that builds it"}
 OF_CHECKS: Words = {
@@ -42,14 +43,15 @@ def _parameter(option: re.Match[str]) -> str:
 
 OF_CODE: Words = {
     ": level: off leaves it out": "",
-    "; keywords and several inputs are said by example_inputs in the file": "",
+    r" \(--set \S+=null gives None\)": "",
+    _KEYWORDS: "; an input that is a list or a dict is given as [[…]] or [{…}]",
     "--no-measure": "measure=False",
     "--input": "input=",
     _MISSING: _arguments,
     "--set": "arguments",
     "--([a-z]+(?:-[a-z]+)*)": _parameter,
 }
-OF_COMPARE: Words = {**OF_CODE, "--input": "inputs="}
+OF_COMPARE: Words = {**OF_CODE, _KEYWORDS: "", "--input": "inputs="}
 """Python's ``compare``, which takes several inputs."""
 
 

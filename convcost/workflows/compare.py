@@ -238,6 +238,9 @@ def _layers(found: Iterable[Compared]) -> Iterator[Row]:
 
 
 def _notices(graph: Graph, chosen: Collection[str], outcome: "Outcome | None") -> Iterator[str]:
+    _, channels, *axes = graph.nodes[0].shape
+    if channels == 1 and len(axes) == 3:
+        yield "the input has three spatial axes: a spec's input has no batch (--batch says it)"
     if not chosen:
         yield (
             "nothing is rewritten: every convolution here is 1×1, depthwise or left out"

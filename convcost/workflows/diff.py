@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from convcost.errors import ConvcostError, printable
 from convcost.measure.settings import TIME_LIMIT, Settings
 from convcost.measure.workers import Side
 from convcost.notify import Notify, silently
+from convcost.ops import Shape, format_shape
 from convcost.report import METRICS, Report, Row, Value
 from convcost.sources.revisions import (
     checked_out,
@@ -20,7 +21,7 @@ from convcost.sources.revisions import (
     tree_of,
 )
 from convcost.sources.saved import load_report
-from convcost.sources.source import FILES, ends_in
+from convcost.sources.source import FILES, NO_INPUT, ends_in
 from convcost.units import format_settings
 from convcost.workflows.advice import OF_DIFFS, advising, with_notices
 from convcost.workflows.count import as_it_stands
@@ -43,7 +44,7 @@ def diff(base: str, head: str, notify: Notify = silently) -> Report:
     Raises:
         ConvcostError: a side can't be loaded, or has nothing to compare.
     """
-    reports = {text: _report(text, notify) for text in (base, head)}
+    reports = _as_saved({text: _report(text, notify) for text in (base, head)})
     kinds = {report.kind for report in reports.values()}
     before, after = (_state(text, reports[text], alone=len(kinds) > 1) for text in (base, head))
     totals = {key: before.totals[key] for key in METRICS if key in before.totals}
@@ -58,13 +59,48 @@ def diff(base: str, head: str, notify: Notify = silently) -> Report:
         rows=tuple(_changes(before.rows, after.rows)),
         totals={key: after.totals[key] for key in METRICS if key in after.totals},
         base_totals=totals,
-        notices=tuple(dict.fromkeys((*before.report.notices, *after.report.notices))),
+        notices=tuple(_notices(before.report, after.report)),
     )
+
+
+def _as_saved(reports: Mapping[str, Report]) -> Mapping[str, Report]:
+    """``reports`` with what a saved one was given in the place of inputs that are guessed."""
+    given = [r.input for text, r in reports.items() if _is_saved(text) and not _is_guess(r)]
+    return {
+        text: _counted_as_saved(text, given[0])
+        if given and _is_guess(report) and not _is_saved(text)
+        else report
+        for text, report in reports.items()
+    }
+
+
+def _counted_as_saved(text: str, inputs: Sequence[Shape]) -> Report:
+    notice = f"{NO_INPUT}: {_shown(inputs)} of the saved report is assumed"
+    report = _counted(text, inputs)
+    return report._replace(notices=(notice, *report.notices))
+
+
+def _is_guess(report: Report) -> bool:
+    return any(notice.startswith(NO_INPUT) for notice in report.notices)
+
+
+def _notices(before: Report, after: Report) -> Iterator[str]:
+    if before.input != after.input:
+        yield f"the inputs differ: {_shown(before.input)} and {_shown(after.input)}"
+    yield from dict.fromkeys((*before.notices, *after.notices))
+
+
+def _shown(inputs: Sequence[Shape]) -> str:
+    return ", ".join(map(format_shape, inputs)) or "none"
+
+
+def _is_saved(text: str) -> bool:
+    return ends_in(text, ".json")
 
 
 def _report(text: str, notify: Notify) -> Report:
     notify(f"loading {text}", None)
-    report = load_report(text) if ends_in(text, ".json") else _counted(text)
+    report = load_report(text) if _is_saved(text) else _counted(text)
     if report.kind not in ("profile", "compare"):
         raise ConvcostError(
             f"{text}: a report of {report.kind} has no layers to compare",
@@ -96,11 +132,11 @@ def _name(row: Row) -> str:
     return f"{row.name} ({', '.join(told)})" if told else row.name
 
 
-def _counted(text: str) -> Report:
-    """The exact costs of a source, here or at a revision."""
+def _counted(text: str, inputs: Sequence[Shape] = ()) -> Report:
+    """The exact costs of a source, here or at a revision, on ``inputs`` where there are some."""
     revision, source = _split(text)
     with advising(OF_DIFFS), _side(revision) as side, opened(side, None, TIME_LIMIT) as sides:
-        report = sides.count(source, ())[0]
+        report = sides.count(source, inputs)[0]
     return with_notices(report, OF_DIFFS)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from convcost.analyses import Costs
 from convcost.analyses.memory import VIEWS, intensity
 from convcost.graph import Graph, Node
-from convcost.ops import Unused
+from convcost.ops import Output, Unused
 from convcost.report import Row, Value, exact, number
 
 _SUMMED = ("parameters", "parameter_bytes", "multiplications", "activation_bytes", "bytes_moved")
@@ -30,13 +30,15 @@ class Group(NamedTuple):
 def layer_groups(graph: Graph) -> list[Group]:
     """One group for each call of a module without others inside, one for each op elsewhere."""
     inner = _inner_paths(graph)
-    groups = []
+    groups: list[Group] = []
     call = 0
     indexes: list[int] = []
     for index, node in enumerate(graph.nodes):
         if not node.call or node.module in inner:
             call = 0
-            if not _is_free(node):
+            if groups and _is_of(node, groups[-1].nodes):
+                groups[-1] = _with_output(groups[-1], index)
+            elif not _is_free(node):
                 groups.append(Group(node.name, node.module, [index], is_call=False))
         elif node.call == call:
             indexes.append(index)
@@ -45,6 +47,15 @@ def layer_groups(graph: Graph) -> list[Group]:
             first = graph.returned.get((node.module, call))
             groups.append(Group(node.module, node.module, indexes, is_call=True, returned=first))
     return _named(groups)
+
+
+def _is_of(node: Node, nodes: Sequence[int]) -> bool:
+    """Whether it is a further output of one of those nodes."""
+    return isinstance(node.op, Output) and node.inputs[0] in nodes
+
+
+def _with_output(group: Group, index: int) -> Group:
+    return group._replace(nodes=[*group.nodes, index], returned=group.nodes[0])
 
 
 def op_groups(graph: Graph) -> list[Group]:
@@ -62,6 +73,10 @@ def module_groups(graph: Graph, depth: int) -> list[Group]:
     found: dict[str, list[int]] = {}
     for index, node in enumerate(graph.nodes):
         path = ".".join(node.module.split(".")[:depth])
+        if not path and runs and _is_of(node, runs[-1][1]):
+            runs[-1][1].append(index)
+            returned.add((runs[-1][0], node.inputs[0]))
+            continue
         mine = found.get(path)
         if mine is not None and (isinstance(node.op, Unused) or mine is runs[-1][1]):
             mine.append(index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,17 @@ def put_first(tree: Tree) -> None:
     own = code_folders(tree.folder, tree.root)
     rest = [_counterpart(entry, tree) for entry in sys.path]
     sys.path[:] = dict.fromkeys([*map(str, own), *rest])
+
+
+@contextmanager
+def installed_only(tree: Tree) -> Iterator[None]:
+    """Imports in the block look into none of a tree's own folders."""
+    own, kept = set(map(str, code_folders(tree.folder, tree.root))), sys.path[:]
+    sys.path[:] = [entry for entry in kept if entry not in own]
+    try:
+        yield
+    finally:
+        sys.path[:] = kept
 
 
 def _counterpart(entry: str, tree: Tree) -> str:

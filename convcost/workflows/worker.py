@@ -17,7 +17,14 @@ from convcost.variants import STANDARD, parse_variant
 from convcost.workflows.compare import CompareRequest, compare
 from convcost.workflows.count import count_model, count_spec
 from convcost.workflows.profile import ProfileRequest, profile
-from convcost.workflows.provenance import Tree, check_imports, check_source, own_source, put_first
+from convcost.workflows.provenance import (
+    Tree,
+    check_imports,
+    check_source,
+    installed_only,
+    own_source,
+    put_first,
+)
 
 if TYPE_CHECKING:
     from convcost.sources.model import LoadedModel
@@ -80,7 +87,7 @@ class _Worker:
 
     def prepare(self, key: str, source: str, inputs: _Shapes) -> int:
         """Builds a source under a key, ready for its blocks; gives the threads that run them."""
-        # torch, only where it is needed
+        self._need_torch()
         from convcost.measure.turns import seeded, turn_threads  # noqa: PLC0415
 
         source = own_source(source, self._tree)
@@ -102,6 +109,7 @@ class _Worker:
 
     def measure(self, source: str, inputs: _Shapes, seconds: float | None) -> dict[str, Any]:
         """The report of a source's latency."""
+        self._need_torch()
         settings = Settings(seconds=seconds)
         if is_spec(source):
             return compare(CompareRequest(source, (STANDARD,), settings=settings)).to_dict()
@@ -119,6 +127,8 @@ class _Worker:
     ) -> dict[str, Any]:
         """The report of a variant of a source beside the standard one."""
         model = not is_spec(source)
+        if model or measure:
+            self._need_torch()
         request = CompareRequest(
             source,
             (parse_variant(variant),),
@@ -132,11 +142,17 @@ class _Worker:
         return found
 
     def _load(self, source: str, inputs: tuple[tuple[int, ...], ...], *, real: bool) -> LoadedModel:
+        self._need_torch()
         from convcost.sources.model import load_model  # noqa: PLC0415
 
         loaded = load_model(source, {}, inputs, real=real)
         self._need_own(source)
         return loaded
+
+    def _need_torch(self) -> None:
+        """Imports torch: a file in the user's folders may be called as a part of it is."""
+        with installed_only(self._tree):
+            import convcost.measure.turns  # noqa: F401, PLC0415  it has torch
 
     def _need_own(self, source: str) -> None:
         """Raises where a model came from another tree than the worker's own."""
