@@ -20,10 +20,7 @@ _FORMAT = typer.Option("--format", "-f", help="Format of standard output.")
 Format = Annotated[_OfAll, _FORMAT]
 CheckFormat = Annotated[Literal[_OfAll, _OfChecks], _FORMAT]
 SuggestFormat = Annotated[Literal[_OfAll, _OfSuggestions], _FORMAT]
-AnyFormat = Annotated[
-    str,
-    typer.Option("--format", "-f", help="Format of standard output, one that its command has."),
-]
+AnyFormat = Annotated[Literal[_OfAll, _OfChecks, _OfSuggestions], _FORMAT]
 Output = Annotated[
     list[str] | None,
     typer.Option(

@@ -10,6 +10,11 @@ NO_INPUT = "no input given"
 """How the notice of a guessed input begins."""
 
 
+def is_guess(notice: str) -> bool:
+    """Whether a notice says that an input was guessed."""
+    return notice.startswith(NO_INPUT)
+
+
 def ends_in(name: str, suffixes: str | tuple[str, ...]) -> bool:
     """Whether a file's name has one of these suffixes, in capitals too."""
     return name.lower().endswith(suffixes)

@@ -21,7 +21,7 @@ from convcost.sources.revisions import (
     tree_of,
 )
 from convcost.sources.saved import load_report
-from convcost.sources.source import FILES, NO_INPUT, ends_in
+from convcost.sources.source import FILES, NO_INPUT, ends_in, is_guess
 from convcost.units import format_settings
 from convcost.workflows.advice import OF_DIFFS, advising, with_notices
 from convcost.workflows.count import as_it_stands
@@ -81,7 +81,7 @@ def _counted_as_saved(text: str, inputs: Sequence[Shape]) -> Report:
 
 
 def _is_guess(report: Report) -> bool:
-    return any(notice.startswith(NO_INPUT) for notice in report.notices)
+    return any(map(is_guess, report.notices))
 
 
 def _notices(before: Report, after: Report) -> Iterator[str]:

@@ -15,7 +15,7 @@ from convcost.notify import Notify, silently
 from convcost.report import METRICS, Report, Value
 from convcost.sources.checks import BASELINE
 from convcost.sources.revisions import tree_of
-from convcost.sources.source import FILES, NO_INPUT, ends_in, is_spec
+from convcost.sources.source import FILES, ends_in, is_guess, is_spec
 from convcost.workflows.advice import OF_CONFIGS, OF_WRITTEN, advising, reworded
 from convcost.workflows.sides import opened
 
@@ -91,16 +91,12 @@ def _check(name: str, source: str, report: Report) -> Iterator[str]:
     yield f"  - name: {json.dumps(name, ensure_ascii=False)}"
     yield f"    source: {json.dumps(source, ensure_ascii=False)}"
     # what has inputs of its own says them itself: shapes alone may not be what it takes
-    if not is_spec(source) and any(map(_is_guess, report.notices)):
+    if not is_spec(source) and any(map(is_guess, report.notices)):
         shapes = [list(shape) for shape in report.input]
         yield f"    input: {shapes[0] if len(shapes) == 1 else shapes}"
     yield "    limits:"
     yield from _limits(report.totals)
     yield _LATENCY
-
-
-def _is_guess(notice: str) -> bool:
-    return notice.startswith(NO_INPUT)
 
 
 def _limits(totals: Mapping[str, Value]) -> Iterator[str]:
