@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -20,7 +20,15 @@ _FORMAT = typer.Option("--format", "-f", help="Format of standard output.")
 Format = Annotated[_OfAll, _FORMAT]
 CheckFormat = Annotated[Literal[_OfAll, _OfChecks], _FORMAT]
 SuggestFormat = Annotated[Literal[_OfAll, _OfSuggestions], _FORMAT]
-AnyFormat = Annotated[Literal[_OfAll, _OfChecks, _OfSuggestions], _FORMAT]
+AnyFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="|".join(get_args(Literal[_OfAll, _OfChecks, _OfSuggestions])),
+        help="Format of standard output, one that its command has.",
+    ),
+]
 Output = Annotated[
     list[str] | None,
     typer.Option(
