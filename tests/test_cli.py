@@ -134,8 +134,9 @@ def test_a_batch_in_a_specs_input_is_told(tmp_path: Path) -> None:
     source = spec(tmp_path, f"version: 1\ninput: [1, 3, 32, 32]\n{layer}\n")
     told = "note: the input has three spatial axes: a spec's input has no batch (--batch says it)\n"
     assert convcost("compare", source, "--no-measure").err == told
-    source = spec(tmp_path, f"version: 1\ninput: [3, 9, 32, 32]\n{layer}\n")
-    assert convcost("compare", source, "--no-measure").err == ""
+    for volume in ("[3, 9, 32, 32]", "[1, 16, 32, 32]"):
+        source = spec(tmp_path, f"version: 1\ninput: {volume}\n{layer}\n")
+        assert convcost("compare", source, "--no-measure").err == ""
 
 
 def test_json_counts_the_primers_layer() -> None:

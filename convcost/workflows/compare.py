@@ -57,6 +57,8 @@ class Compared(NamedTuple):
     costs: Costs
 
 
+_MOST_COLOURS = 4
+"""Channels of an image with transparency."""
 Costed = Mapping[str, tuple[Graph, Costs]]
 """Variants by name, each with what it costs."""
 
@@ -239,7 +241,8 @@ def _layers(found: Iterable[Compared]) -> Iterator[Row]:
 
 def _notices(graph: Graph, chosen: Collection[str], outcome: "Outcome | None") -> Iterator[str]:
     _, channels, *axes = graph.nodes[0].shape
-    if channels == 1 and len(axes) == 3:
+    # a volume of one channel is deeper than an image has channels
+    if channels == 1 and len(axes) == 3 and axes[0] <= _MOST_COLOURS:
         yield "the input has three spatial axes: a spec's input has no batch (--batch says it)"
     if not chosen:
         yield (
