@@ -13,8 +13,9 @@ from networks import Does
 from torch import Tensor, nn
 
 import convcost
-from convcost.analyses.receptive_field.axis import IDENTITY, AxisField, resize
+from convcost.analyses.receptive_field.axis import IDENTITY, AxisField
 from convcost.analyses.receptive_field.positions import bits, shift
+from convcost.analyses.receptive_field.resize import resize
 from convcost.report import Report, Row
 
 

@@ -97,27 +97,27 @@ def _is_beyond_roofline(row: Row) -> bool:
 
 
 def _unknown(rows: Sequence[Row]) -> Iterator[str]:
-    """Why a ``?`` of what is counted stands there, once for all variants of which it holds."""
-    told: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        for key in _COUNTED:
-            value = row.values.get(key)
-            if value is not None and value.value is None and value.reason:
-                told.setdefault((METRICS[key].label, value.reason), []).append(row)
-    for (label, reason), same in told.items():
-        yield f"? {label}, {', '.join(map(row_label, same))}: {reason}"
+    """Why a ``?`` of what is counted stands there."""
+    for key in _COUNTED:
+        unknown = [row for row in rows if key in row.values and row.values[key].value is None]
+        for reason, same in _by_reason(unknown, key).items():
+            yield f"? {METRICS[key].label}, {', '.join(map(row_label, same))}: {reason}"
 
 
 def _second_counts(rows: Sequence[Row]) -> Iterator[str]:
-    """Why fvcore's count isn't ours or isn't there, once for all variants of which it holds."""
-    told: dict[str, list[Row]] = {}
-    for row in rows:
-        second = row.values.get("fvcore_multiplications")
-        if second is not None and second.reason:
-            told.setdefault(second.reason, []).append(row)
-    for reason, same in told.items():
+    """Why fvcore's count isn't ours or isn't there."""
+    for reason, same in _by_reason(rows, "fvcore_multiplications").items():
         variants = ", ".join(map(row_label, same))
         yield f"{mark(same[0])} {variants}: {reason}".lstrip()
+
+
+def _by_reason(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:
+    """The rows that have a value with a reason, together where it is the same: it is told once."""
+    told: dict[str, list[Row]] = {}
+    for row in rows:
+        if key in row.values and (reason := row.values[key].reason):
+            told.setdefault(reason, []).append(row)
+    return told
 
 
 def _machine_notes(report: Report) -> Iterator[str]:

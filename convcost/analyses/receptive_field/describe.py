@@ -6,7 +6,8 @@ from operator import is_
 from typing import NamedTuple
 
 from convcost.analyses.receptive_field.axis import AxisField, aligned
-from convcost.analyses.receptive_field.field import Box, Field, is_repeated
+from convcost.analyses.receptive_field.boxes import Box
+from convcost.analyses.receptive_field.field import Field, is_repeated
 from convcost.analyses.receptive_field.positions import (
     Positions,
     UnknownFieldError,

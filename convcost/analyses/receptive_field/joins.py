@@ -7,16 +7,9 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from convcost.analyses.receptive_field.axis import AxisField
-from convcost.analyses.receptive_field.axis import in_step as axis_in_step
-from convcost.analyses.receptive_field.field import (
-    Dim,
-    Field,
-    alone_axis,
-    axes_of,
-    irregular,
-    unite,
-)
+from convcost.analyses.receptive_field.axis import AxisField, at_step_of
+from convcost.analyses.receptive_field.boxes import unite
+from convcost.analyses.receptive_field.field import Dim, Field, alone_axis, axes_of, irregular
 from convcost.analyses.receptive_field.positions import MAX_SPAN, UNLIKE_STEPS
 from convcost.analyses.receptive_field.uneven import is_uneven, meeting
 from convcost.ops import Shape
@@ -118,7 +111,7 @@ def in_step(fields: Fields, shapes: Shapes) -> Fields:
 
 
 def _like(like: AxisField, field: Field, axis: int, size: int) -> Field:
-    moved = field.map_axes({axis: partial(axis_in_step, like=like, size=size)})
+    moved = field.map_axes({axis: partial(at_step_of, like=like, size=size)})
     if moved is field:
         return field
     return moved.bound([axis], UNLIKE_STEPS) if size else field.lose([axis], UNLIKE_STEPS)

@@ -90,10 +90,9 @@ def union(sets: Iterable[Positions]) -> Positions:
     filled = [s for s in sets if s.span]
     if len(filled) < 2:
         return filled[0] if filled else EMPTY
-    start = min(s.start for s in filled)
-    span = max(s.start + s.span for s in filled) - start
+    start, span, _ = around = hull(filled)
     if _end_of_solids(filled, start) == start + span:
-        return Positions(start, span)
+        return around
     _need_narrow(span)
     mask = 0
     for s in filled:

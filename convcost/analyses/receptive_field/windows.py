@@ -10,7 +10,6 @@ from convcost.analyses.receptive_field.axis import (
     AxisField,
     adaptive,
     repeat,
-    resize,
     shift_axis,
     transposed,
     window,
@@ -70,6 +69,8 @@ def _sliding(
 
 
 def _resize(op: Resize, fields: Fields, shapes: Shapes) -> Field:
+    from convcost.analyses.receptive_field.resize import resize  # noqa: PLC0415  few have it
+
     factors = op.factors or (None,) * len(op.size)
     sizes = zip(shapes[0][-len(op.size) :], op.size, factors, strict=True)
     how = partial(resize, mode=op.mode, align_corners=op.align_corners)
